@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// Tasks and the scheduler: per-CPU run queues ordered by virtual run time, no kernel preemption (a task leaves the CPU in
+// schedule() or on return to user mode). Linux: kernel/sched/core.c, fair.c; include/linux/sched.h.
+#pragma once
+
+#include "arch/arch.h"
+#include "asm/thread.h" // struct thread_struct
+#include "lib/list.h"
+#include "lib/rbtree.h"
+#include "lib/refcount.h"
+#include "lib/result.h"
+#include "lib/spinlock.h"
+#include "sched/wait.h"
+#include "time/timer.h"
+
+constexpr unsigned TASK_RUNNING = 0, TASK_INTERRUPTIBLE = 1, TASK_UNINTERRUPTIBLE = 2, TASK_STOPPED = 4,
+                   EXIT_ZOMBIE = 16, TASK_DEAD = 64, TASK_WAKING = 256;
+constexpr unsigned TASK_NORMAL = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE;
+
+constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8,
+                   SIGKILL = 9, SIGUSR1 = 10, SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15,
+                   SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23,
+                   SIGXCPU = 24, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGSYS = 31;
+
+struct files_struct;
+struct fs_struct;
+struct signal_state;
+
+/// Where a CPU's time went, ns (row R-17; /proc/stat prints USER_HZ ticks).
+enum cpu_time_class : unsigned { CPUTIME_USER, CPUTIME_SYSTEM, CPUTIME_SOFTIRQ, CPUTIME_IRQ, CPUTIME_IDLE, NR_CPUTIME };
+
+/// A kernel thread or a thread of a user process.
+struct task_struct : pinned {
+    thread_struct thread;     // the port's part; first, so that assembly finds it
+    std::atomic<u32> state{TASK_RUNNING};
+    std::atomic<u32> on_cpu{0}; // running on a CPU right now (row W-19)
+    u32 on_rq = 0;              // rq->lock
+    u32 cpu = 0;                // CPU of its run queue
+    u64 cpus_allowed = ~u64{0}; // affinity, bit n = CPU n
+    u32 flags = 0;              // PF_*
+    s32 pid = 0, tgid = 0;
+    char comm[16] = {};
+    void *stack = nullptr;      // lowest address
+    mm_struct *mm = nullptr;    // null: kernel thread
+    files_struct *files = nullptr;
+    fs_struct *fs = nullptr;
+    signal_state *signal = nullptr; // shared by the threads of a process
+    std::atomic<u32> sigpending{0}; // look at pending signals on the way to user mode
+
+    rb_node run_node;           // in the run queue
+    u64 vruntime = 0;           // ns, weighted
+    s32 nice = 0;
+    u64 exec_start = 0, sum_exec_runtime = 0;
+    u64 utime = 0, stime = 0;   // ns
+    std::atomic<u64> nvcsw{0}, nivcsw{0}; // voluntary / involuntary switches
+    u64 start_time = 0;
+    spinlock pi_lock{"task.pi_lock"}; // wake-ups
+
+    task_struct *parent = nullptr, *group_leader = this;
+    list_node sibling, tasks, thread_node; // children of parent; all tasks; threads of the group (tasklist_lock)
+    list<task_struct, &task_struct::sibling> children;
+    s32 exit_code = 0;
+    wait_queue_head wait_child;
+    refcount usage{2};          // one for itself running, one for the parent/reaper
+    u64 clear_child_tid = 0, set_child_tid = 0, robust_list = 0;
+    s32 syscall_nr = -1;        // system call being executed, -1: none
+    s32 uid = 0, gid = 0;       // credentials (kernel tasks and init: 0)
+    u32 wake_cpu = 0;
+};
+constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16;
+
+inline task_struct *current() { return current_task(); }
+/// Set the current task's state with a full barrier, before testing the wake-up condition.
+inline void set_current_state(unsigned s)
+{
+    current()->state.store(s, std::memory_order_seq_cst);
+    smp_mb();
+}
+
+/// Give up the CPU according to current->state. [P], no spinlock held.
+void schedule();
+/// Sleep at most `timeout` jiffies; returns what is left. State set by the caller. [P]
+s64 schedule_timeout(s64 timeout);
+/// Sleep until ktime `expires` (~0: none) or woken: 0 when expired, -EINTR when woken before. State set by the caller. [P]
+int schedule_hrtimeout(u64 expires);
+/// Yield if the scheduler asked for it. [P]
+void cond_resched();
+inline bool need_resched() { return read_once(this_cpu()->need_resched); }
+void sched_yield_current();
+
+/// Make `p` runnable if its state is in `mode`. Never lost against a concurrent sleep (row W-19). Any context.
+int try_to_wake_up(task_struct *p, unsigned mode, int wake_flags);
+int wake_up_process(task_struct *p);
+/// First wake-up of a new task.
+void wake_up_new_task(task_struct *p);
+/// Restrict a task to CPUs in mask; migrates it. EINVAL if no online CPU is in it. [P]
+result<void> sched_setaffinity(task_struct *p, u64 mask);
+/// A signal that the current task must handle before blocking on.
+bool signal_pending();
+bool signal_pending(task_struct *p);
+/// Send signal `sig` to a process (default actions; SIGKILL always ends it). Any context.
+int send_signal(task_struct *p, unsigned sig);
+
+/// New kernel thread, sleeping until wake_up_process. `cpu` -1: any. Null when out of memory. [P]
+task_struct *kthread_create(void (*fn)(void *), void *arg, int cpu, const char *namefmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/// Create a task structure with a stack, linked nowhere yet (used by fork and kthread_create). [P]
+task_struct *task_alloc();
+/// End the current task. [P]
+[[noreturn]] void do_exit(int code);
+void get_task(task_struct *t);
+void put_task(task_struct *t);
+/// Find by pid with a reference, or null.
+task_struct *find_get_task(int pid);
+/// Visit every task under tasklist_lock. `f` must not sleep.
+void for_each_task(void (*f)(task_struct *, void *), void *arg);
+extern spinlock tasklist_lock;
+extern task_struct *init_task; // pid 1 once it exists
+/// Give a new task a pid and publish it on the lists. tasklist_lock not held. [P]
+void task_publish(task_struct *t, task_struct *parent);
+
+/// CPU time accounting.
+u64 cpu_time(unsigned cpu, cpu_time_class c);
+/// Account the time since the last change of class on this CPU; IRQs off. Called at each context boundary.
+void account_time_switch(cpu_time_class to);
+u64 nr_context_switches();
+unsigned nr_running();
+u64 total_forks();
+/// Context switches of one CPU and its current task, for dumps.
+void sched_init();
+/// The idle loop of this CPU. Never returns.
+[[noreturn]] void cpu_idle_loop();
+/// What the tick does: time slices. Hard IRQ.
+void scheduler_tick();
+/// Run `f(arg)` on every other online CPU and wait. [P] IRQs on.
+void smp_call_function(void (*f)(void *), void *arg);
