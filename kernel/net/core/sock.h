@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+// Sockets: socket (the file side), sock (the network side), the two-level dispatch proto_ops → proto, the socket lock with its backlog.
+// Linux: include/net/sock.h, include/linux/net.h, net/core/sock.c (atlas §7, §9, §26.3).
+#pragma once
+
+#include "fs/fs.h"
+#include "net/core/dst.h"
+#include "net/uapi.h"
+
+struct socket;
+struct sock;
+struct proto;
+
+enum socket_state : u8 { SS_FREE, SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING };
+
+/// Wait queue of a socket (Linux socket_wq, kmalloc-64).
+struct socket_wq {
+    wait_queue_head wait;
+    rcu_head rcu;
+};
+
+/// What sendmsg/recvmsg work on: decoded by syscall/net.cc, user memory only through iov_iter.
+struct msghdr {
+    sockaddr_storage *msg_name = nullptr; // kernel copy
+    int msg_namelen = 0;
+    iov_iter *msg_iter = nullptr;
+    u64 msg_control = 0;                  // user address
+    size_t msg_controllen = 0;
+    u32 msg_flags = 0;
+};
+
+/// First level: the family's methods for a socket type (inet_dgram_ops, inet_stream_ops…). All [P]; errors as positive errno.
+struct proto_ops {
+    int family;
+    const char *name;
+    result<void> (*release)(socket *s);
+    result<void> (*bind)(socket *s, sockaddr_storage *a, int len);
+    result<void> (*connect)(socket *s, sockaddr_storage *a, int len, u32 file_flags);
+    result<void> (*accept)(socket *s, socket *newsock, u32 file_flags);
+    /// peer: getpeername. Returns the length.
+    result<int> (*getname)(socket *s, sockaddr_storage *a, bool peer);
+    u32 (*poll)(file *f, socket *s, poll_table *pt);
+    result<s64> (*ioctl)(socket *s, u32 cmd, u64 arg);
+    result<void> (*listen)(socket *s, int backlog);
+    result<void> (*shutdown)(socket *s, int how);
+    result<void> (*setsockopt)(socket *s, int level, int name, user_ptr<const void> val, unsigned len);
+    result<void> (*getsockopt)(socket *s, int level, int name, user_ptr<void> val, user_ptr<int> len);
+    result<size_t> (*sendmsg)(socket *s, msghdr *m, size_t len);
+    result<size_t> (*recvmsg)(socket *s, msghdr *m, size_t len, u32 flags);
+};
+
+/// Second level: the protocol's handlers (udp_prot, tcp_prot…).
+struct proto {
+    const char *name;
+    void (*close)(sock *sk, s64 timeout);
+    result<void> (*connect)(sock *sk, sockaddr_storage *a, int len);
+    result<void> (*disconnect)(sock *sk, u32 flags);
+    result<void> (*init)(sock *sk);
+    void (*destroy)(sock *sk);
+    result<void> (*setsockopt)(sock *sk, int level, int name, user_ptr<const void> val, unsigned len);
+    result<void> (*getsockopt)(sock *sk, int level, int name, user_ptr<void> val, user_ptr<int> len);
+    result<size_t> (*sendmsg)(sock *sk, msghdr *m, size_t len);
+    result<size_t> (*recvmsg)(sock *sk, msghdr *m, size_t len, u32 flags);
+    result<s64> (*ioctl)(sock *sk, u32 cmd, u64 arg);
+    result<void> (*bind)(sock *sk, sockaddr_storage *a, int len);
+    int (*backlog_rcv)(sock *sk, sk_buff *skb);
+    void (*release_cb)(sock *sk);
+    void (*hash)(sock *sk);
+    void (*unhash)(sock *sk);
+    result<void> (*get_port)(sock *sk, u16 port);
+    size_t obj_size;
+    kmem_cache **slab; // created by proto_register under `name`
+    sock *(*construct)(void *mem);
+};
+/// Create the cache and list the protocol for /proc/net/protocols. Boot.
+int proto_register(proto *p);
+
+enum sock_flags : u32 { SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_URGINLINE = 4, SOCK_KEEPOPEN = 8, SOCK_LINGER = 0x10, SOCK_DESTROY = 0x20,
+                        SOCK_BROADCAST = 0x40, SOCK_TIMESTAMP = 0x80, SOCK_ZAPPED = 0x100, SOCK_RXQ_OVFL = 0x200,
+                        SOCK_RCVTSTAMP = 0x400, SOCK_LOCALROUTE = 0x800, SOCK_PASSCRED_F = 0x1000 };
+constexpr u32 RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
+constexpr u32 SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4, SOCK_BINDPORT_LOCK = 8;
+/// Bits of socket->flags.
+constexpr u32 SOCK_NOSPACE = 1, SOCK_ASYNC_NOSPACE = 2, SOCK_ASYNC_WAITDATA = 4;
+
+/// `slock` (spin, BH off) protects `owned` and the backlog; `owned` is the sleeping lock of a process.
+struct socket_lock_t {
+    spinlock slock;
+    int owned = 0;
+    task_struct *owner = nullptr;
+    wait_queue_head wq;
+    explicit socket_lock_t(const char *name) : slock{name} {}
+};
+
+/// The network side of a socket. Protocols embed it first: sock ⊂ inet_sock ⊂ udp_sock / tcp_sock.
+struct sock : pinned {
+    u16 sk_family = 0;
+    u8 sk_state = 0; // TCP_* numbers: 7 = CLOSE, 1 = ESTABLISHED (also connected UDP)
+    u8 sk_reuse = 0, sk_reuseport = 0, sk_protocol = 0, sk_shutdown = 0, sk_userlocks = 0, sk_no_check = 0;
+    u16 sk_type = 0;
+    u32 sk_bound_dev_if = 0;
+    u32 sk_hash = 0;
+    const proto *sk_prot = nullptr;
+    refcount sk_refcnt;
+    std::atomic<u32> sk_flags{0}; // SOCK_* bits
+
+    socket_lock_t sk_lock;
+    sk_buff_head sk_receive_queue;
+    sk_buff_head sk_write_queue;
+    sk_buff_head sk_error_queue;
+    /// Packets that arrived while a process owned the lock.
+    struct {
+        sk_buff *head = nullptr, *tail = nullptr;
+        int len = 0; // truesize sum
+        int qlen = 0;
+    } sk_backlog;
+    std::atomic<int> sk_rmem_alloc{0}; // truesize in the receive queue
+    std::atomic<int> sk_wmem_alloc{1}; // truesize in flight, +1 while the sock lives
+    int sk_rcvbuf = 0, sk_sndbuf = 0;
+    int sk_rcvlowat = 1;
+    s64 sk_rcvtimeo = MAX_SCHEDULE_TIMEOUT, sk_sndtimeo = MAX_SCHEDULE_TIMEOUT; // jiffies
+    s64 sk_lingertime = 0;
+    std::atomic<int> sk_drops{0};
+    std::atomic<int> sk_err{0}, sk_err_soft{0};
+    dst_entry *sk_dst_cache = nullptr; // sk_dst_lock
+    spinlock sk_dst_lock{"sk.sk_dst_lock"};
+    u32 sk_priority = 0, sk_mark = 0;
+    u64 sk_stamp = 0;
+    s32 sk_uid = 0;
+    socket *sk_socket = nullptr;
+    socket_wq *sk_wq = nullptr; // RCU
+    void *sk_user_data = nullptr;
+
+    void (*sk_state_change)(sock *sk) = nullptr;
+    void (*sk_data_ready)(sock *sk, int bytes) = nullptr;
+    void (*sk_write_space)(sock *sk) = nullptr;
+    void (*sk_error_report)(sock *sk) = nullptr;
+    int (*sk_backlog_rcv)(sock *sk, sk_buff *skb) = nullptr;
+    void (*sk_destruct)(sock *sk) = nullptr;
+
+    explicit sock(const char *lock_name) : sk_lock{lock_name} {}
+};
+inline bool sock_flag(const sock *sk, sock_flags f) { return sk->sk_flags.load(std::memory_order_relaxed) & f; }
+inline void sock_set_flag(sock *sk, sock_flags f) { sk->sk_flags.fetch_or(f); }
+inline void sock_reset_flag(sock *sk, sock_flags f) { sk->sk_flags.fetch_and(~u32(f)); }
+
+/// The file side (Linux struct socket, in socket_alloc with its inode, cache sock_inode_cache).
+struct socket {
+    socket_state state = SS_UNCONNECTED;
+    u16 type = 0;
+    u32 flags = 0; // SOCK_NOSPACE…
+    socket_wq *wq = nullptr;
+    ::file *file = nullptr;
+    sock *sk = nullptr;
+    const proto_ops *ops = nullptr;
+};
+struct socket_alloc {
+    struct socket socket;
+    inode vfs_inode;
+};
+
+/// A family: create() makes the sock behind a fresh socket.
+struct net_proto_family {
+    int family;
+    result<void> (*create)(socket *s, int protocol, bool kern);
+    const char *name;
+};
+int sock_register(const net_proto_family *f);
+
+// --- net/socket.cc ------------------------------------------------------------------------------------------------------
+result<socket *> sock_create(int family, int type, int protocol);
+result<socket *> sock_create_kern(int family, int type, int protocol);
+result<int> sock_map_fd(socket *s, u32 flags);
+void sock_release(socket *s);
+/// The socket behind fd; EBADF / ENOTSOCK.
+result<socket *> sockfd_lookup_light(int fd, file **f, bool *fput_needed);
+result<size_t> sock_sendmsg(socket *s, msghdr *m, size_t len);
+result<size_t> sock_recvmsg(socket *s, msghdr *m, size_t len, u32 flags);
+/// The socket of a file, or null.
+socket *sock_from_file(file *f);
+
+// --- net/core/sock.cc ---------------------------------------------------------------------------------------------------
+sock *sk_alloc(int family, gfp flags, const proto *p);
+void sk_free(sock *sk);
+void sock_init_data(socket *s, sock *sk);
+inline void sock_hold(sock *sk) { sk->sk_refcnt.get(); }
+void sock_put(sock *sk);
+void sock_graft(sock *sk, socket *parent);
+void sock_orphan(sock *sk);
+inline wait_queue_head *sk_sleep(sock *sk) { return &rcu_dereference(sk->sk_wq)->wait; }
+/// Process side of the socket lock. [P]
+void lock_sock(sock *sk);
+/// Drain the backlog in arrival order, then let go (atlas §9). [P]
+void release_sock(sock *sk);
+/// Lock without owning when nobody does: returns true if it had to take the slow way (then unlock with release_sock).
+bool lock_sock_fast(sock *sk);
+void unlock_sock_fast(sock *sk, bool slow);
+/// Softirq side: spin only; look at sock_owned_by_user before touching.
+inline void bh_lock_sock(sock *sk) { sk->sk_lock.slock.lock(); }
+inline void bh_unlock_sock(sock *sk) { sk->sk_lock.slock.unlock(); }
+inline bool sock_owned_by_user(const sock *sk) { return sk->sk_lock.owned; }
+/// Park a packet for the owner; false when backlog + rmem exceed `limit` (caller counts and frees). slock held.
+[[nodiscard]] bool sk_add_backlog(sock *sk, sk_buff *skb, unsigned limit);
+/// Queue for the reader and call sk_data_ready; ENOMEM when over sk_rcvbuf (caller frees; sk_drops counted).
+result<void> sock_queue_rcv_skb(sock *sk, sk_buff *skb);
+/// Charge the send buffer; sock_wfree undoes it when the packet is gone.
+void skb_set_owner_w(sk_buff *skb, sock *sk);
+void skb_set_owner_r(sk_buff *skb, sock *sk);
+void sock_wfree(sk_buff *skb);
+void sock_rfree(sk_buff *skb);
+/// An skb of `size` bytes charged to sk; waits for room unless noblock. EAGAIN, EPIPE, pending sk_err. [P]
+result<sk_buff *> sock_alloc_send_skb(sock *sk, u32 size, bool noblock);
+/// Fetch and clear the pending error.
+int sock_error(sock *sk);
+inline s64 sock_rcvtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_rcvtimeo; }
+inline s64 sock_sndtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_sndtimeo; }
+/// SOL_SOCKET options.
+result<void> sock_setsockopt(socket *s, int level, int name, user_ptr<const void> val, unsigned len);
+result<void> sock_getsockopt(socket *s, int level, int name, user_ptr<void> val, user_ptr<int> len);
+/// Default callbacks (row K-03).
+void sock_def_readable(sock *sk, int bytes);
+void sock_def_write_space(sock *sk);
+void sock_def_error_report(sock *sk);
+void sock_def_wakeup(sock *sk);
+/// Cached route of a connected socket: referenced if still valid, else dropped and null.
+dst_entry *sk_dst_check(sock *sk);
+void sk_dst_set(sock *sk, dst_entry *d);
+extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max;
+
+// --- net/core/datagram.cc -----------------------------------------------------------------------------------------------
+/// Take (or peek at) the first packet, sleeping exclusively if there is none (rows U-08, U-09). EAGAIN, EINTR, sk_err. [P]
+result<sk_buff *> skb_recv_datagram(sock *sk, u32 flags, bool noblock, bool *peeked);
+result<void> skb_copy_datagram_iter(const sk_buff *skb, u32 offset, iov_iter &to, u32 n);
+/// Copy and verify the checksum in one pass; EINVAL when wrong.
+result<void> skb_copy_and_csum_datagram_iter(sk_buff *skb, u32 hlen, iov_iter &to);
+void skb_free_datagram_locked(sock *sk, sk_buff *skb);
+u32 datagram_poll(file *f, socket *s, poll_table *pt);
