@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""A stock Linux guest from Debian's packages: out/linux/vmlinuz, and out/linux/initrd.cpio, which is our own initramfs and
+the modules that Linux needs for the igb. It boots with the same QEMU command as Softnet."""
+
+import lzma
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .cpio import Archive
+from .paths import CACHE, LINUX_INITRD, LINUX_KERNEL, ROOTFS
+from .shell import Failed, run, say
+
+META_PACKAGE = "linux-image-amd64"
+MODULES = ["igb"]
+
+
+def package_name():
+    """The image package that Debian's meta package names now, e.g. linux-image-6.1.0-40-amd64."""
+    done = subprocess.run(["apt-cache", "depends", META_PACKAGE], capture_output=True, text=True, check=False)
+    found = re.search(r"Depends: (linux-image-[0-9]\S*)", done.stdout)
+    if not found:
+        raise Failed(f"apt knows no {META_PACKAGE}: run apt-get update as root")
+    return found.group(1)
+
+
+def unpacked():
+    """Download and unpack the kernel package into the cache once; returns its directory."""
+    existing = sorted((CACHE / "linux").glob("linux-image-*"), key=lambda path: path.stat().st_mtime)
+    if existing:
+        return existing[-1]
+    name = package_name()
+    target = CACHE / "linux" / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    say(f"linux: downloading {name}")
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        run(["apt-get", "-qq", "-o", "APT::Sandbox::User=", "download", name],
+            f"downloading {name} (is the mirror reachable? try apt-get update)", cwd=scratch,
+            stderr=subprocess.DEVNULL)
+        package = next(Path(scratch).glob("*.deb"))
+        run(["dpkg-deb", "-x", package, f"{scratch}/tree"], f"unpacking {name}")
+        os.rename(f"{scratch}/tree", target)
+    return target
+
+
+def module_closure(directory):
+    """Files of MODULES and all that they depend on, dependencies first."""
+    paths = {}
+    for path in directory.glob("**/*.ko*"):
+        paths[path.name.split(".ko")[0].replace("-", "_")] = path
+    ordered = []
+
+    def visit(name):
+        path = paths.get(name)
+        if path is None:
+            return  # built in
+        if path in ordered:
+            return
+        for needed in re.findall(rb"\0depends=([^\0]*)\0", module_bytes(path))[:1]:
+            for other in filter(None, needed.decode().split(",")):
+                visit(other.replace("-", "_"))
+        ordered.append(path)
+
+    for name in MODULES:
+        visit(name)
+    return ordered
+
+
+def module_bytes(path):
+    """A module's contents, unpacked if it is compressed."""
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        return lzma.decompress(data)
+    if path.suffix == ".zst":
+        return run(["zstd", "-dc", path], f"unpacking {path.name}", capture_output=True).stdout
+    return data
+
+
+def build():
+    """Make out/linux from the cached package and the current out/rootfs.cpio."""
+    if not ROOTFS.exists():
+        raise Failed("out/rootfs.cpio is missing: run scripts/build rootfs linux")
+    directory = unpacked()
+    kernels = list(directory.glob("boot/vmlinuz-*"))
+    if not kernels:
+        raise Failed(f"no kernel in {directory}: remove it and run this again")
+    LINUX_KERNEL.parent.mkdir(parents=True, exist_ok=True)
+    LINUX_KERNEL.write_bytes(kernels[0].read_bytes())
+    modules = Archive()
+    for number, path in enumerate(module_closure(directory)):
+        modules.file(f"lib/modules-load/{number:02}-{path.name.split('.ko')[0]}.ko", module_bytes(path))
+    LINUX_INITRD.write_bytes(ROOTFS.read_bytes() + modules.bytes())
