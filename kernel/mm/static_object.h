@@ -7,15 +7,13 @@
 #include <utility>
 
 /// Zero bytes until init(); then a T. Any context; the caller orders init() before use.
-template <class T> union static_object {
-    T value;
-    constexpr static_object() : bytes_{} {}
-    ~static_object() {}
+template <class T> class static_object {
+  public:
     /// Construct the object. Once, at boot.
-    template <class... A> T &init(A &&...a) { return *new (&value) T(std::forward<A>(a)...); }
-    T &operator*() { return value; }
-    T *operator->() { return &value; }
+    template <class... A> T &init(A &&...a) { return *new (bytes_) T(std::forward<A>(a)...); }
+    T &operator*() { return *std::launder(reinterpret_cast<T *>(bytes_)); }
+    T *operator->() { return &**this; }
 
   private:
-    unsigned char bytes_[sizeof(T)];
+    alignas(T) unsigned char bytes_[sizeof(T)] = {};
 };
