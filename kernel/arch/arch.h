@@ -113,11 +113,16 @@ arch_pgd arch_pgd_alloc();
 /// Free all page-table pages (not the mapped frames). No CPU may use it.
 void arch_pgd_free(arch_pgd pgd);
 /// Map one page; replaces. Returns false when out of memory for tables. mm lock held.
+/// PROT_USER_ alone (mprotect PROT_NONE) keeps the page, found by query and unmap, but every access to it faults, also
+/// those of arch_copy_*_user.
 bool arch_map_page(arch_pgd pgd, u64 va, phys_addr_t pa, u32 prot);
 /// Unmap one page; returns the old physical address, or ~0 when nothing was mapped.
 phys_addr_t arch_unmap_page(arch_pgd pgd, u64 va);
 /// Look one page up: physical address and protection, or ~0.
 phys_addr_t arch_query_page(arch_pgd pgd, u64 va, u32 *prot);
+/// Lowest page address in [va,end) that has a page (PROT_NONE ones too), or `end`. Steps over empty tables, so that walking
+/// a huge empty range is cheap. mm lock held.
+u64 arch_next_mapped(arch_pgd pgd, u64 va, u64 end);
 /// Invalidate [start,end) of `pgd` on every CPU that may hold it. IRQs on, no spinlock held.
 void arch_flush_tlb(mm_struct *mm, u64 start, u64 end);
 /// The same for kernel mappings (vmalloc). arch_kernel_pgd() is their table.
