@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""The guest's serial console: a thread reads it all; commands are typed and their output is cut out by a marker."""
+
+import os
+import re
+import threading
+import time
+
+
+class ConsoleError(AssertionError):
+    """The guest did not answer, died, or panicked."""
+
+
+PANIC = re.compile(r"Kernel panic|BUG:|BUG at |WARNING: |lockdep:|Oops:")
+
+
+class Console:
+    """What the guest has printed so far, and a way to type."""
+
+    def __init__(self, process, log_path):
+        self.process = process
+        self.text = ""
+        self.changed = threading.Condition()
+        self.ended = False
+        self.commands = 0
+        self.log = open(log_path, "wb")
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        while True:
+            data = os.read(self.process.stdout.fileno(), 65536)
+            with self.changed:
+                if not data:
+                    self.ended = True
+                    self.log.close()
+                    self.changed.notify_all()
+                    return
+                self.log.write(data)
+                self.log.flush()
+                self.text += data.decode("utf-8", "replace").replace("\r", "")
+                self.changed.notify_all()
+
+    def position(self):
+        """Where the output ends now; give it to wait_for() to look only at what comes later."""
+        with self.changed:
+            return len(self.text)
+
+    def wait_for(self, pattern, timeout=30, since=0):
+        """Wait until the output from `since` on matches; returns the match."""
+        compiled = re.compile(pattern, re.M)
+        deadline = time.monotonic() + timeout
+        with self.changed:
+            while True:
+                found = compiled.search(self.text, since)
+                if found:
+                    return found
+                left = deadline - time.monotonic()
+                if self.ended or left <= 0:
+                    why = "QEMU has ended" if self.ended else f"nothing in {timeout} s"
+                    raise ConsoleError(f"waiting for {pattern!r}: {why}; the console ends with\n{self.text[-2000:]}")
+                self.changed.wait(left)
+
+    def type(self, text):
+        """Send text to the guest."""
+        try:
+            self.process.stdin.write(text.encode())
+            self.process.stdin.flush()
+        except (BrokenPipeError, OSError) as error:
+            raise ConsoleError(f"QEMU has ended; the console ends with\n{self.text[-2000:]}") from error
+
+    def command(self, line, timeout=30):
+        """Type a command, return (exit status, output)."""
+        self.commands += 1
+        mark = f"__done{self.commands}"
+        begin = self.position()
+        self.type(f"{line}; echo {mark} $?\n")
+        found = self.wait_for(rf"^(.*?){mark} (\d+)$", timeout, begin)
+        output = self.text[begin:found.start()] + found.group(1)
+        echoed = output.find(f"echo {mark} $?")
+        if echoed >= 0:
+            output = output[output.find("\n", echoed) + 1:] if "\n" in output[echoed:] else ""
+        return int(found.group(2)), output
+
+    def trouble(self):
+        """The first line that says the kernel itself is in trouble, or None."""
+        with self.changed:
+            found = PANIC.search(self.text)
+            if not found:
+                return None
+            return self.text[found.start():found.start() + 1500]
