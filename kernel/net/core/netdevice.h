@@ -12,9 +12,10 @@ struct in_device;
 struct neighbour;
 struct Qdisc;
 struct napi_struct;
+struct netdev_hw_addr;
 
 /// rtnl: all device, address and route configuration. [P]
-extern mutex rtnl_mutex;
+extern mutex &rtnl_mutex;
 
 struct net_device_stats {
     u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped, multicast, collisions,
@@ -58,10 +59,12 @@ struct ethtool_ops {
 /// One transmit queue.
 struct netdev_queue : pinned {
     net_device *dev = nullptr;
-    Qdisc *qdisc = nullptr;
+    Qdisc *qdisc = nullptr;          // RCU; noop_qdisc while inactive
+    Qdisc *qdisc_sleeping = nullptr; // what dev_activate installs
     spinlock _xmit_lock{"netdev_queue._xmit_lock"};
     s32 xmit_lock_owner = -1;
-    u64 trans_start = 0;
+    u64 trans_start = 0; // jiffies of the last transmission
+    std::atomic<u64> trans_timeout{0};
     std::atomic<u32> state{0}; // QUEUE_STATE_*
 };
 constexpr u32 QUEUE_STATE_DRV_XOFF = 1, QUEUE_STATE_STACK_XOFF = 2, QUEUE_STATE_FROZEN = 4;
@@ -94,9 +97,15 @@ struct net_device : pinned {
     u64 mem_start = 0, mem_end = 0;
     u32 irq = 0;
     int promiscuity = 0, allmulti = 0;
+    netdev_hw_addr *mc_list = nullptr; // mc_lock
+    spinlock mc_lock{"net_device.mc_lock"};
     list_node dev_list; // all devices, rtnl/RCU
     napi_struct *napi_list = nullptr; // singly linked through napi->dev_next
     timer_list *watchdog_timer = nullptr;
+    u64 watchdog_timeo = 5 * HZ;
+    bool registered = false;
+    bool lw_pending = false;  // link_watch has an event of this device
+    net_device *lw_next = nullptr;
     void *priv = nullptr; // driver's
     refcount refcnt;
 };
@@ -123,7 +132,7 @@ struct softnet_data {
     sk_buff *completion_queue = nullptr;
     u64 processed = 0, dropped = 0, time_squeeze = 0, cpu_collision = 0, received_rps = 0;
 };
-extern percpu<softnet_data> softnet_data_percpu;
+extern percpu<softnet_data> &softnet_data_percpu;
 extern int netdev_budget, weight_p, netdev_max_backlog;
 
 /// A protocol's or tap's entry in ptype_base (type & 15) or ptype_all.
@@ -133,7 +142,7 @@ struct packet_type : pinned {
     /// Takes over the skb (own reference). [S]
     int (*func)(sk_buff *skb, net_device *dev, packet_type *pt, net_device *orig_dev) = nullptr;
     const char *func_name = "";
-    list_node node;
+    packet_type *next = nullptr; // RCU list
 };
 void dev_add_pack(packet_type *pt);
 void dev_remove_pack(packet_type *pt);
@@ -206,6 +215,29 @@ void netif_tx_wake_queue(netdev_queue *q);
 inline bool netif_tx_queue_stopped(const netdev_queue *q) { return q->state.load() & QUEUE_STATE_DRV_XOFF; }
 void netif_tx_start_all_queues(net_device *dev);
 void netif_tx_stop_all_queues(net_device *dev);
+
+/// Wake after a stop with the queue's lock not needed: bits only.
+inline bool netif_xmit_stopped(const netdev_queue *q) { return q->state.load(std::memory_order_relaxed) & 3; }
+/// Count sockets that want skb->tstamp filled at reception (SO_TIMESTAMP). Any context.
+void net_enable_timestamp();
+void net_disable_timestamp();
+/// Promiscuous / all-multicast reference counts. [P] rtnl
+int dev_set_promiscuity(net_device *dev, int inc);
+int dev_set_allmulti(net_device *dev, int inc);
+/// SIOCSIFHWADDR. [P] rtnl
+int dev_set_mac_address(net_device *dev, const u8 *addr);
+/// Multicast filter list of link-layer addresses (counted); programs the device by ndo_set_rx_mode. BH lock inside.
+int dev_mc_add(net_device *dev, const u8 *addr);
+int dev_mc_del(net_device *dev, const u8 *addr);
+struct netdev_hw_addr {
+    u8 addr[MAX_ADDR_LEN];
+    u32 refcount;
+    netdev_hw_addr *next;
+};
+/// Visit the filter list (drivers, in ndo_set_rx_mode; /proc/net/dev_mcast).
+void for_each_mc_addr(net_device *dev, void (*f)(const netdev_hw_addr *, void *), void *arg);
+/// IFF_* as user space sees them (RUNNING from the carrier).
+u32 dev_get_flags(const net_device *dev);
 
 /// Notifications of device events (Linux netdevice notifier chain): up, down, change of address or carrier. [P] rtnl
 enum netdev_event : int { NETDEV_UP = 1, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_CHANGEMTU, NETDEV_CHANGEADDR };

@@ -58,6 +58,7 @@ struct sk_buff : pinned {
     ::pkt_type pkt_type = PACKET_HOST;
     ::ip_summed ip_summed = CHECKSUM_NONE;
     u8 cloned : 1 = 0, nohdr : 1 = 0, l4_hash : 1 = 0, head_frag : 1 = 0, peeked : 1 = 0, vlan_present : 1 = 0;
+    u8 fclone = 0; // SKB_FCLONE_*: member of a pair from skbuff_fclone_cache
     u16 vlan_tci = 0;
     u32 trace_id = 0;
     void (*destructor)(sk_buff *) = nullptr;
@@ -93,8 +94,11 @@ constexpr u32 SKB_TRUESIZE(u32 size)
     return size + SKB_DATA_ALIGN(sizeof(sk_buff)) + SKB_DATA_ALIGN(sizeof(skb_shared_info));
 }
 
+/// A fresh skb has a trace id (trace_new_id()) while tracing is on, else 0.
 /// New skb with `size` bytes of linear room (cache skbuff_head_cache + kmalloc); null when out of memory. Any context with GFP_ATOMIC.
 sk_buff *alloc_skb(u32 size, gfp flags);
+/// The same from skbuff_fclone_cache: the first skb_clone() of it needs no allocation (TCP's write queue).
+sk_buff *alloc_skb_fclone(u32 size, gfp flags);
 /// The same for reception: NET_SKB_PAD headroom, skb->dev set. [S]
 sk_buff *netdev_alloc_skb(net_device *dev, u32 len);
 constexpr u32 NET_SKB_PAD = 64, NET_IP_ALIGN = 0; // x86 has no alignment need, as in Linux
@@ -102,6 +106,8 @@ constexpr u32 NET_SKB_PAD = 64, NET_IP_ALIGN = 0; // x86 has no alignment need, 
 /// hard IRQ with a destructor: use dev_kfree_skb_any.
 void consume_skb(sk_buff *skb);
 void kfree_skb(sk_buff *skb);
+/// kfree_skb with one of the reasons of docs/debugfs.md (a static string) for the trace.
+void kfree_skb_reason(sk_buff *skb, const char *reason);
 /// From hard IRQ or with IRQs off: to completion_queue, freed in NET_TX (Linux dev_kfree_skb_irq). net/core/dev.cc
 void dev_kfree_skb_irq(sk_buff *skb);
 void dev_kfree_skb_any(sk_buff *skb);
@@ -131,8 +137,23 @@ int skb_cow_head(sk_buff *skb, u32 headroom);
 int skb_linearize(sk_buff *skb);
 
 /// Extend at the tail / at the front; BUG when there is no room. Return the first new byte.
-u8 *skb_put(sk_buff *skb, u32 n);
-u8 *skb_push(sk_buff *skb, u32 n);
+[[noreturn]] void skb_over_panic(const sk_buff *skb, u32 n, const char *what);
+inline u8 *skb_put(sk_buff *skb, u32 n)
+{
+    u8 *p = skb_tail_pointer(skb);
+    if (unlikely(n > skb_tailroom(skb)))
+        skb_over_panic(skb, n, "skb_put");
+    skb->tail += n;
+    skb->len += n;
+    return p;
+}
+inline u8 *skb_push(sk_buff *skb, u32 n)
+{
+    if (unlikely(n > skb_headroom(skb)))
+        skb_over_panic(skb, n, "skb_push");
+    skb->len += n;
+    return skb->data -= n;
+}
 /// Remove from the front; null when fewer bytes.
 inline u8 *skb_pull(sk_buff *skb, u32 n)
 {
@@ -177,16 +198,44 @@ struct sk_buff_head : pinned {
 };
 inline sk_buff *skb_peek(const sk_buff_head *q) { return q->next; }
 /// Without lock (caller holds it or owns the queue).
-void __skb_queue_tail(sk_buff_head *q, sk_buff *skb);
+inline void __skb_queue_tail(sk_buff_head *q, sk_buff *skb)
+{
+    skb->next = nullptr;
+    skb->prev = q->prev;
+    if (q->prev)
+        q->prev->next = skb;
+    else
+        q->next = skb;
+    q->prev = skb;
+    write_once(q->qlen, q->qlen + 1);
+}
 void __skb_queue_head(sk_buff_head *q, sk_buff *skb);
 void __skb_unlink(sk_buff *skb, sk_buff_head *q);
-sk_buff *__skb_dequeue(sk_buff_head *q);
+inline sk_buff *__skb_dequeue(sk_buff_head *q)
+{
+    sk_buff *skb = q->next;
+    if (!skb)
+        return nullptr;
+    q->next = skb->next;
+    if (skb->next)
+        skb->next->prev = nullptr;
+    else
+        q->prev = nullptr;
+    skb->next = skb->prev = nullptr;
+    write_once(q->qlen, q->qlen - 1);
+    return skb;
+}
 /// Move everything from `from` to the tail of `to`.
 void __skb_queue_splice_tail_init(sk_buff_head *from, sk_buff_head *to);
 /// With the lock, IRQs off.
 void skb_queue_tail(sk_buff_head *q, sk_buff *skb);
 sk_buff *skb_dequeue(sk_buff_head *q);
 void skb_queue_purge(sk_buff_head *q);
+void skb_queue_head(sk_buff_head *q, sk_buff *skb);
+/// Unlink and free every packet; the caller owns the queue.
+void __skb_queue_purge(sk_buff_head *q);
+/// Copy what clones and fragments inherit: device, protocol, route (referenced), priority, mark, trace id, cb. Not the data.
+void skb_copy_header(sk_buff *to, const sk_buff *from);
 void skb_init();
 
 /// Owning handle: freed as dropped unless released.

@@ -144,8 +144,9 @@ struct ipcm_cookie {
 };
 class iov_iter;
 /// Build one datagram: `transhdrlen` bytes of zeroed L4 header, then `len` bytes copied from `from`. With more than an MTU it becomes a
-/// list of fragments in frag_list, each with room for headers. The sum of the payload goes to *csum unless the device checksums
-/// (then the skb is CHECKSUM_PARTIAL-able). Charges sk's send buffer and may block for room unless MSG_DONTWAIT. Linux ip_make_skb. [P]
+/// list of fragments in frag_list, each with room for headers. The sum of the payload goes to skb->csum unless the device checksums
+/// (then ip_summed is CHECKSUM_PARTIAL): skb->csum of the head and of each skb in frag_list sums that skb's own payload. `rt` stays the
+/// caller's; the skb has its own reference. Charges sk's send buffer and may block for room unless MSG_DONTWAIT. Linux ip_make_skb. [P]
 result<sk_buff *> ip_make_skb(sock *sk, const flowi4 &fl, const ipcm_cookie &ipc, iov_iter &from, u32 len, u32 transhdrlen,
                               rtable *rt, u32 msg_flags, u8 protocol);
 /// Send what ip_make_skb built. 0 or -errno. Linux ip_send_skb.
