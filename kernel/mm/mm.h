@@ -8,15 +8,33 @@
 #include "lib/spinlock.h"
 #include "mm/page.h"
 
-enum vm_flag : u32 { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_SHARED = 8, VM_GROWSDOWN = 0x100 };
+/// VM_DENYWRITE: a shared mapping of a file that was not opened for writing; mprotect may not make it writable.
+enum vm_flag : u32 {
+    VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_SHARED = 8, VM_GROWSDOWN = 0x100, VM_DENYWRITE = 0x800,
+    VM_DONTCOPY = 0x20000,
+};
+constexpr u32 VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
 
-/// One mapped region [start,end), page aligned. File mappings read through `read_page`.
+/// Values of the system calls' arguments (Linux uapi/asm-generic/mman*.h). The last is ours: do_mmap's caller found that a
+/// MAP_SHARED file is not open for writing.
+constexpr u32 MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100,
+              MAP_NORESERVE = 0x4000, MAP_POPULATE = 0x8000, MAP_RDONLY_FILE_ = 0x80000000;
+constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
+/// Lowest address that a program may map (Linux vm.mmap_min_addr) and most areas of one mm (vm.max_map_count).
+constexpr u64 MMAP_MIN_ADDR = 65536;
+constexpr u32 MAX_MAP_COUNT = 65530;
+
+struct shm_object;
+
+/// One mapped region [start,end), page aligned. Protected by the mm's lock.
 struct vm_area {
     rb_node node;
     u64 start = 0, end = 0;
     u32 flags = 0;
     file *vm_file = nullptr; // referenced
-    u64 pgoff = 0;           // file offset of start, bytes
+    u64 pgoff = 0;           // file (or shm) offset of start, bytes
+    shm_object *shm = nullptr; // pages of MAP_SHARED|MAP_ANONYMOUS; referenced
+    vm_area *next_dead = nullptr;
 };
 struct vm_area_less {
     bool operator()(const vm_area &a, const vm_area &b) const { return a.start < b.start; }
@@ -28,6 +46,9 @@ struct mm_file_ops {
     ssize_t (*read)(file *f, void *buf, size_t n, u64 pos);
     void (*get)(file *f);
     void (*put)(file *f);
+    /// The file's own page `index` with a reference, or null: beyond EOF, no memory, or the file has no pages (then `read` is
+    /// used, private mappings only). Optional. [P]
+    page *(*get_page)(file *f, u64 index);
 };
 extern const mm_file_ops *mm_files;
 
@@ -44,6 +65,34 @@ struct mm_struct : pinned {
     std::atomic<u64> rss{0}; // pages
     u64 total_vm = 0;        // pages
     std::atomic<u32> cpus{0}; // bit n: CPU n has this mm active (TLB shoot-down)
+    u32 map_count = 0;        // areas
+    u32 map_seq = 0;          // changes of `areas`: a fault that slept for a file page looks again
+    u64 def_stack_limit = u64{8} << 20; // RLIMIT_STACK at execve, bytes
+    file *exe_file = nullptr; // the program, referenced (/proc/PID/exe)
+};
+
+/// What mm needs from sched/, which it may not include; set at boot by sched/process.cc.
+struct mm_task_ops {
+    /// Sleeping lock of one mm.
+    mm_lock *(*lock_alloc)();
+    void (*lock_free)(mm_lock *l);
+    void (*lock)(mm_lock *l);
+    void (*unlock)(mm_lock *l);
+    /// A fault of user mode could not get memory: kill the current process.
+    void (*oom_kill)();
+    /// A fault of user mode hit a mapped page that the file does not have.
+    void (*sigbus)(u64 addr);
+};
+extern const mm_task_ops *mm_tasks;
+
+/// Holds an mm's lock for a scope. [P]
+class mm_guard : pinned {
+  public:
+    explicit mm_guard(mm_struct *mm) : l_{mm->lock} { mm_tasks->lock(l_); }
+    ~mm_guard() { mm_tasks->unlock(l_); }
+
+  private:
+    struct mm_lock *l_;
 };
 
 /// New empty address space, or null. [P]
@@ -60,5 +109,16 @@ result<void> do_munmap(mm_struct *mm, u64 addr, u64 len);
 result<void> do_mprotect(mm_struct *mm, u64 addr, u64 len, u32 prot);
 result<u64> do_mremap(mm_struct *mm, u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_addr);
 u64 do_brk(mm_struct *mm, u64 brk);
+/// MADV_*; and the checks of msync/mlock (ENOMEM unless all of the range is mapped). [P]
+result<void> do_madvise(mm_struct *mm, u64 addr, u64 len, int advice);
+result<void> mm_check_mapped(mm_struct *mm, u64 addr, u64 len);
+/// Read from an address space; returns the bytes that could be read (/proc/PID/cmdline). [P]
+size_t mm_read(mm_struct *mm, u64 addr, void *buf, size_t n);
+/// Fill with zeroes, like mm_write. [P]
+result<void> mm_clear(mm_struct *mm, u64 addr, size_t n);
+/// Visit the areas in order of address with the mm locked (/proc/PID/maps). `f` must not touch user memory. [P]
+void mm_for_each_area(mm_struct *mm, void (*f)(const vm_area &, void *), void *arg);
+/// Boot: caches "mm_struct", "vm_area_struct".
+void mm_init();
 /// Copy into another (new) address space while building it (execve's stack). [P]
 result<void> mm_write(mm_struct *mm, u64 addr, const void *buf, size_t n);

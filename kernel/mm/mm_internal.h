@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Between mm.cc, mmap.cc, memory.cc and their neighbours. Private to mm/. Everything here wants the mm's lock held,
+// unless it says otherwise.
+#pragma once
+
+#include "mm/mm.h"
+#include "mm/slab.h"
+
+/// Areas taken out of an mm: their files are dropped after the lock, because a file's release may sleep on other locks.
+class dead_areas : pinned {
+  public:
+    ~dead_areas() { drop(); }
+    void add(vm_area *a)
+    {
+        a->next_dead = head_;
+        head_ = a;
+    }
+    /// Lock not held.
+    void drop();
+
+  private:
+    vm_area *head_ = nullptr;
+};
+
+/// Cache "vm_area_struct", made by mm_init().
+extern kmem_cache *vm_area_cache;
+/// New area with its references taken; null when out of memory.
+vm_area *area_alloc(u64 start, u64 end, u32 flags, file *f, shm_object *shm, u64 pgoff);
+/// Free an area that is on no tree, dropping its references. Lock not held.
+void area_free(vm_area *a);
+void area_link(mm_struct *mm, vm_area *a);
+void area_unlink(mm_struct *mm, vm_area *a);
+/// First area that ends after `addr` (it need not contain it).
+vm_area *find_area(mm_struct *mm, u64 addr);
+/// Last area that starts below `addr`.
+vm_area *find_area_below(mm_struct *mm, u64 addr);
+/// Cut so that no area straddles `at`.
+result<void> split_at(mm_struct *mm, u64 at);
+/// Join `a` with its neighbours where they continue each other.
+void merge_area(mm_struct *mm, vm_area *a, dead_areas &dead);
+/// Take out every area in [start,end) and their pages.
+result<void> unmap_range(mm_struct *mm, u64 start, u64 end, dead_areas &dead);
+/// Room for `len` bytes at `hint` if it is free, else anywhere; ENOMEM.
+result<u64> find_room(mm_struct *mm, u64 hint, u64 len);
+
+/// Unmap and drop the pages in [start,end). `flush` false: no CPU can have the mm active.
+void zap_pages(mm_struct *mm, u64 start, u64 end, bool flush = true);
+/// Page-table protection of a page in area `a`; a private page that others share must not become writable.
+u32 area_prot(const vm_area *a, const page *p);
+
+enum class fault_result : u8 { ok, segv, bus, oom };
+/// Resolve an access. Takes and drops the lock itself; may sleep.
+fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec);
+
+/// Pages shared through MAP_SHARED|MAP_ANONYMOUS. References: areas. Its pages are found by index under its own lock.
+shm_object *shm_alloc();
+void shm_get(shm_object *s);
+void shm_put(shm_object *s);
+/// Page `index` with a reference, made on demand; null when out of memory. Any lock state.
+page *shm_page(shm_object *s, u64 index);
