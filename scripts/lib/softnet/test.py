@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""scripts/test: builds what is missing and runs every test, or the stages that are named."""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+from . import lint
+from .build import build
+from .paths import BUILD, LIB, ROOT, ROWS_DIR
+from .shell import Failed, main, say
+
+FUZZ_SECONDS = 30
+SYSTEM_LIMIT_SECONDS = 2700
+
+
+class Tally:
+    """Tests passed, failed and skipped."""
+
+    def __init__(self, passed=0, failed=0, skipped=0):
+        self.passed, self.failed, self.skipped = passed, failed, skipped
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+    def __str__(self):
+        return f"{self.passed} passed, {self.failed} failed" + (f", {self.skipped} skipped" if self.skipped else "")
+
+
+def of(result):
+    """A tally of one test."""
+    return Tally(passed=1) if result else Tally(failed=1)
+
+
+def junit(path):
+    """Count the cases of a JUnit file."""
+    tally = Tally()
+    for case in ElementTree.parse(path).iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            tally.failed += 1
+        elif "skipped" in kinds:
+            tally.skipped += 1
+        else:
+            tally.passed += 1
+    return tally
+
+
+def stage_format(_):
+    """clang-format finds nothing to change, and scripts compile."""
+    return of(lint.check_format())
+
+
+def stage_lint(_):
+    """clang-tidy over what the host build compiles."""
+    build("host")
+    passed, failed, skipped = lint.check_tidy(BUILD / "host")
+    return Tally(passed, failed, skipped)
+
+
+def write_unit_rows(path):
+    """Rows that unit tests prove: tests/unit/rows.map has lines `ROW-ID name-of-the-test`, by whole name or part of it."""
+    mapping = ROOT / "tests" / "unit" / "rows.map"
+    if not mapping.exists():
+        return
+    cases = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname', '')}.{case.get('name')}".replace(" ", "_")
+        cases[name] = "fail" if {child.tag for child in case} & {"failure", "error"} else "pass"
+    lines = []
+    for line in mapping.read_text(encoding="utf-8").splitlines():
+        words = line.split("#")[0].split()
+        for row, part in zip(words[:1], words[1:2]):
+            found = [(name, result) for name, result in cases.items() if part in name]
+            lines += [f"{row} unit:{name} {result}" for name, result in found] or [f"{row} unit:{part} fail"]
+    ROWS_DIR.mkdir(parents=True, exist_ok=True)
+    (ROWS_DIR / "unit.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def stage_unit(_):
+    """CMocka tests of the kernel as a process, under ASan and UBSan."""
+    build("host")
+    env = dict(os.environ, ASAN_OPTIONS="detect_stack_use_after_return=0:abort_on_error=1",
+               UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+    done = subprocess.run(["meson", "test", "-C", BUILD / "host", "--no-rebuild", "--print-errorlogs", "-q"],
+                          env=env, check=False)
+    report = BUILD / "host" / "meson-logs" / "testlog.junit.xml"
+    if not report.exists():
+        say("unit: there are no unit tests")
+        return of(done.returncode == 0)
+    write_unit_rows(report)
+    tally = junit(report)
+    if done.returncode and not tally.failed:
+        tally.failed += 1
+    return tally
+
+
+def stage_fuzz(_):
+    """Each fuzzer on its corpus and some seconds of its own ideas."""
+    build("fuzz")
+    tally = Tally()
+    for fuzzer in sorted((BUILD / "fuzz" / "tests" / "fuzz").glob("fuzz_*")):
+        if not fuzzer.is_file() or not os.access(fuzzer, os.X_OK):
+            continue
+        corpus = BUILD / "corpus" / fuzzer.name
+        corpus.mkdir(parents=True, exist_ok=True)
+        seeds = [path for path in [ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name] if path.is_dir()]
+        seconds = os.environ.get("SOFTNET_FUZZ_SECONDS", str(FUZZ_SECONDS))
+        log = BUILD / f"{fuzzer.name}.log"
+        with open(log, "wb") as out:
+            done = subprocess.run([fuzzer, f"-max_total_time={seconds}", "-rss_limit_mb=4096", "-timeout=20",
+                                   f"-artifact_prefix={BUILD}/{fuzzer.name}-", corpus, *seeds], stdout=out, stderr=out, check=False)
+        if done.returncode:
+            print(f"fuzz: {fuzzer.name} failed, see {log}\n" + log.read_text(errors="replace")[-3000:])
+        tally += of(done.returncode == 0)
+    return tally
+
+
+def stage_qtest(_):
+    """The device without a guest."""
+    build("qemu")
+    runner = ROOT / "tests" / "qtest" / "run"
+    done = subprocess.run([runner], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    passed = len(re.findall(r"^ok \d+", done.stdout, re.M))
+    failed = len(re.findall(r"^not ok \d+", done.stdout, re.M))
+    skipped = len(re.findall(r"^ok \d+.*# SKIP", done.stdout, re.M))
+    if done.returncode or failed:
+        print(done.stdout[-6000:])
+    if (done.returncode or not passed) and not failed:
+        failed = 1
+    return Tally(passed - skipped, failed, skipped)
+
+
+def stage_system(selection):
+    """Softnet under QEMU, seen from outside."""
+    build("qemu", "kernel", "debug", "rootfs")
+    report = BUILD / "system.xml"
+    report.unlink(missing_ok=True)
+    env = dict(os.environ, PYTHONPATH=str(LIB), PYTHONDONTWRITEBYTECODE="1")
+    command = ["/usr/bin/python3", "-m", "pytest", "-c", ROOT / "tests" / "system" / "pytest.ini",
+               f"--junit-xml={report}", *(selection or [ROOT / "tests" / "system"])]
+    try:
+        done = subprocess.run(list(map(str, command)), env=env, cwd=ROOT, timeout=SYSTEM_LIMIT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        print(f"system: not finished after {SYSTEM_LIMIT_SECONDS} s")
+        return Tally(failed=1)
+    if not report.exists():
+        return Tally(failed=1)
+    tally = junit(report)
+    if done.returncode and not tally.failed:
+        tally.failed += 1
+    return tally
+
+
+STAGES = {"format": stage_format, "unit": stage_unit, "fuzz": stage_fuzz, "qtest": stage_qtest, "system": stage_system,
+          "lint": stage_lint}
+
+
+def start():
+    """Run the stages and close with one line of sums."""
+    what = "\n".join(f"  {name:8} {function.__doc__}" for name, function in STAGES.items())
+    parser = argparse.ArgumentParser(
+        prog="scripts/test", formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Builds what is missing and runs the tests.", epilog=f"STAGE is one of\n{what}\n\n"
+        "Words after -- go to pytest: scripts/test system -- tests/system/test_receive.py -k r12")
+    parser.add_argument("stages", nargs="*", metavar="STAGE", help="which stages (all)")
+    words = sys.argv[1:]
+    selection = []
+    if "--" in words:
+        selection = words[words.index("--") + 1:]
+        words = words[:words.index("--")]
+    names = parser.parse_args(words).stages or list(STAGES)
+    for name in names:
+        if name not in STAGES:
+            parser.error(f"there is no stage '{name}'")
+    if names == list(STAGES):
+        shutil.rmtree(ROWS_DIR, ignore_errors=True)
+    total = Tally()
+    summary = []
+    for name in names:
+        print(f"=== {name}: {STAGES[name].__doc__}", flush=True)
+        begin = time.monotonic()
+        try:
+            tally = STAGES[name](selection)
+        except Failed as error:
+            print(f"{name}: {error}")
+            tally = Tally(failed=1)
+        summary.append(f"{name:8} {tally} ({time.monotonic() - begin:.0f} s)")
+        total += tally
+    print("=== " + "\n=== ".join(summary))
+    print(total, flush=True)
+    return 1 if total.failed else 0
+
+
+if __name__ == "__main__":
+    main(start)
