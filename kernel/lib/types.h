@@ -2,6 +2,11 @@
 // Fixed-width integers, byte-order types, intrusive-pointer helpers. Any context; no state.
 #pragma once
 
+// libstdc++'s <atomic> brings in futex waiting, and with it libc's errno and unistd, unless its guard is already set.
+#ifndef _GLIBCXX_ATOMIC_WAIT_H
+#define _GLIBCXX_ATOMIC_WAIT_H 1
+#endif
+
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
