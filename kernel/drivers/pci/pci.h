@@ -6,8 +6,9 @@
 #include "lib/list.h"
 #include "lib/result.h"
 
-constexpr unsigned PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_CLASS_REVISION = 0x08, PCI_HEADER_TYPE = 0x0e,
-                   PCI_BASE_ADDRESS_0 = 0x10, PCI_SECONDARY_BUS = 0x19, PCI_CAPABILITY_LIST = 0x34;
+constexpr unsigned PCI_COMMAND = 0x04, PCI_STATUS = 0x06, PCI_CLASS_REVISION = 0x08,
+                   PCI_HEADER_TYPE = 0x0e, PCI_BASE_ADDRESS_0 = 0x10, PCI_SECONDARY_BUS = 0x19,
+                   PCI_CAPABILITY_LIST = 0x34;
 constexpr u16 PCI_COMMAND_MEMORY = 2, PCI_COMMAND_MASTER = 4, PCI_COMMAND_INTX_DISABLE = 0x400;
 constexpr u8 PCI_CAP_ID_MSIX = 0x11;
 

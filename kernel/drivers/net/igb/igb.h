@@ -11,11 +11,11 @@
 #include "net/core/netdevice.h"
 
 constexpr u32 IGB_DEFAULT_RXD = 256, IGB_DEFAULT_TXD = 256, IGB_MIN_RXD = 80, IGB_MAX_RXD = 4096;
-constexpr u32 IGB_RX_BUFFER_WRITE = 16;  // refill batch
-constexpr u32 IGB_RX_BUFSZ = 2048;       // half a page
-constexpr u32 IGB_RX_HDR_LEN = 256;      // frames up to this are copied to the skb's head
-constexpr u32 IGB_TX_WORK = 128;         // packets reclaimed per poll
-constexpr u32 IGB_MAX_TXD_PWR = 15;      // 32 KiB per descriptor
+constexpr u32 IGB_RX_BUFFER_WRITE = 16; // refill batch
+constexpr u32 IGB_RX_BUFSZ = 2048;      // half a page
+constexpr u32 IGB_RX_HDR_LEN = 256;     // frames up to this are copied to the skb's head
+constexpr u32 IGB_TX_WORK = 128;        // packets reclaimed per poll
+constexpr u32 IGB_MAX_TXD_PWR = 15;     // 32 KiB per descriptor
 /// Descriptors that one packet can need: head, fragments, context, and a gap so that tail never meets head.
 constexpr u32 IGB_DESC_NEEDED = MAX_SKB_FRAGS + 4;
 constexpr unsigned IGB_MAX_QUEUES = 8;
@@ -64,7 +64,7 @@ struct igb_ring {
     sk_buff *skb = nullptr; // RX: a frame whose last descriptor is still to come
     bool discard = false;   // RX: throw away descriptors up to the next EOP
     u64 packets = 0, bytes = 0, cleaned = 0;
-    u64 restart_queue = 0; // TX
+    u64 restart_queue = 0;                         // TX
     u64 drops = 0, csum_err = 0, alloc_failed = 0; // RX
 };
 
@@ -106,7 +106,10 @@ struct igb_adapter : pinned {
     igb_adapter();
 };
 
-inline igb_adapter *igb_priv(net_device *dev) { return netdev_priv<igb_adapter>(dev); }
+inline igb_adapter *igb_priv(net_device *dev)
+{
+    return netdev_priv<igb_adapter>(dev);
+}
 /// Free descriptors; one always stays free so that full and empty differ.
 inline u16 igb_desc_unused(const igb_ring *r)
 {

@@ -16,10 +16,12 @@ static void show_head(seq_file *m, const igb_ring *r)
     u32 tail = r->is_rx ? a->hw.read(RDT, q) : a->hw.read(TDT, q);
     size_t info = r->count * (r->is_rx ? sizeof(igb_rx_buffer) : sizeof(igb_tx_buffer));
     seq_printf(m,
-               "%s %s %u count=%u ntu=%u ntc=%u nta=%u head=%u tail=%u desc=0x%016llx desc_dma=0x%llx desc_bytes=%u "
+               "%s %s %u count=%u ntu=%u ntc=%u nta=%u head=%u tail=%u desc=0x%016llx "
+               "desc_dma=0x%llx desc_bytes=%u "
                "info=0x%016llx info_bytes=%lu cleaned=%llu\n",
-               r->netdev->name, r->is_rx ? "rx" : "tx", q, r->count, r->next_to_use, r->next_to_clean, r->next_to_alloc,
-               head, tail, static_cast<unsigned long long>(reinterpret_cast<u64>(r->rx_desc)),
+               r->netdev->name, r->is_rx ? "rx" : "tx", q, r->count, r->next_to_use,
+               r->next_to_clean, r->next_to_alloc, head, tail,
+               static_cast<unsigned long long>(reinterpret_cast<u64>(r->rx_desc)),
                static_cast<unsigned long long>(r->dma), r->size,
                static_cast<unsigned long long>(reinterpret_cast<u64>(r->rx_buffer_info)), info,
                static_cast<unsigned long long>(r->cleaned));
@@ -33,8 +35,9 @@ static void show_rx_desc(seq_file *m, const igb_ring *r, u16 i)
     // Until the device writes back, the second quadword is the header address that was posted: 0.
     bool done = d.wb.status_error & RXD_STAT_DD;
     seq_printf(m, "  %u addr=0x%llx status=0x%08x len=%u info_dma=0x%llx page=0x%016llx", i,
-               static_cast<unsigned long long>(done ? posted : d.read.pkt_addr), done ? d.wb.status_error : 0,
-               done ? d.wb.length : 0, static_cast<unsigned long long>(posted),
+               static_cast<unsigned long long>(done ? posted : d.read.pkt_addr),
+               done ? d.wb.status_error : 0, done ? d.wb.length : 0,
+               static_cast<unsigned long long>(posted),
                static_cast<unsigned long long>(reinterpret_cast<u64>(b->pg)));
     if (done && b->pg) {
         const u8 *data = static_cast<u8 *>(page_address(b->pg)) + b->page_offset;
@@ -52,8 +55,9 @@ static void show_tx_desc(seq_file *m, const igb_ring *r, u16 i)
     if (!d.read.cmd_type_len && !b->dma)
         return; // never used
     seq_printf(m, "  %u addr=0x%llx status=0x%08x len=%u info_dma=0x%llx skb=%u watch=", i,
-               static_cast<unsigned long long>(d.read.buffer_addr), d.wb.status, d.read.cmd_type_len & 0xffff,
-               static_cast<unsigned long long>(b->dma), b->skb ? 1u : 0u);
+               static_cast<unsigned long long>(d.read.buffer_addr), d.wb.status,
+               d.read.cmd_type_len & 0xffff, static_cast<unsigned long long>(b->dma),
+               b->skb ? 1u : 0u);
     if (b->next_to_watch)
         seq_printf(m, "%u\n", static_cast<unsigned>(b->next_to_watch - r->tx_desc));
     else

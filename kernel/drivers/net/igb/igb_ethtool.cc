@@ -51,11 +51,22 @@ static unsigned get_sset_count(net_device *dev)
 
 static void get_strings(net_device *dev, char (*names)[32])
 {
-    static const char *const global[GLOBAL_STATS] = {
-        "rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "rx_broadcast", "tx_broadcast", "rx_multicast",
-        "tx_multicast", "rx_crc_errors", "rx_no_buffer_count", "rx_missed_errors", "rx_short_length_errors",
-        "rx_long_length_errors", "tx_timeout_count"};
-    static const char *const rxq[RX_QUEUE_STATS] = {"packets", "bytes", "drops", "csum_err", "alloc_failed"};
+    static const char *const global[GLOBAL_STATS] = {"rx_packets",
+                                                     "tx_packets",
+                                                     "rx_bytes",
+                                                     "tx_bytes",
+                                                     "rx_broadcast",
+                                                     "tx_broadcast",
+                                                     "rx_multicast",
+                                                     "tx_multicast",
+                                                     "rx_crc_errors",
+                                                     "rx_no_buffer_count",
+                                                     "rx_missed_errors",
+                                                     "rx_short_length_errors",
+                                                     "rx_long_length_errors",
+                                                     "tx_timeout_count"};
+    static const char *const rxq[RX_QUEUE_STATS] = {"packets", "bytes", "drops", "csum_err",
+                                                    "alloc_failed"};
     static const char *const txq[TX_QUEUE_STATS] = {"packets", "bytes", "restart"};
     for (const char *g : global)
         strlcpy(*names++, g, sizeof *names);
@@ -74,8 +85,8 @@ static void get_ethtool_stats(net_device *dev, u64 *v)
     if (a->up)
         igb_update_stats(a);
     const e1000_hw_stats &s = a->stats;
-    for (u64 x : {s.gprc, s.gptc, s.gorc, s.gotc, s.bprc, s.bptc, s.mprc, s.mptc, s.crcerrs, s.rnbc, s.mpc, s.ruc,
-                  s.roc, a->tx_timeout_count})
+    for (u64 x : {s.gprc, s.gptc, s.gorc, s.gotc, s.bprc, s.bptc, s.mprc, s.mptc, s.crcerrs, s.rnbc,
+                  s.mpc, s.ruc, s.roc, a->tx_timeout_count})
         *v++ = x;
     for (unsigned q = 0; q < a->num_q_vectors; q++) {
         const igb_ring &t = a->q_vector[q]->tx;

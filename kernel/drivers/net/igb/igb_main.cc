@@ -416,8 +416,9 @@ static int igb_probe(pci_dev *pdev, const pci_device_id *)
     }
     igb_debug_init(a);
     const u8 *m = dev->dev_addr;
-    pr_info("igb %s: %s: %02x:%02x:%02x:%02x:%02x:%02x, %u queue pairs, %u MSI-X vectors", pdev->name, dev->name, m[0], m[1],
-            m[2], m[3], m[4], m[5], a->num_q_vectors, a->num_q_vectors + 1);
+    pr_info("igb %s: %s: %02x:%02x:%02x:%02x:%02x:%02x, %u queue pairs, %u MSI-X vectors",
+            pdev->name, dev->name, m[0], m[1], m[2], m[3], m[4], m[5], a->num_q_vectors,
+            a->num_q_vectors + 1);
     return 0;
 }
 

@@ -107,7 +107,8 @@ void igb_configure_rx_ring(igb_adapter *a, igb_ring *r)
     // With several queues a full one must not hold up the others: the device drops for it.
     u32 drop = a->num_q_vectors > 1 ? SRRCTL_DROP_EN : 0;
     a->hw.write(SRRCTL, q, SRRCTL_BSIZEPKT_2K | SRRCTL_DESCTYPE_ADV_ONEBUF | drop);
-    a->hw.write(RXDCTL, q, XDCTL_QUEUE_ENABLE | 8 | 8 << 8 | 4 << 16); // prefetch, host, write-back thresholds
+    a->hw.write(RXDCTL, q,
+                XDCTL_QUEUE_ENABLE | 8 | 8 << 8 | 4 << 16); // prefetch, host, write-back thresholds
 }
 
 void igb_configure_tx_ring(igb_adapter *a, igb_ring *r)

@@ -166,7 +166,8 @@ bool igb_clean_rx_irq(igb_q_vector *q, int budget)
         }
         packets++;
         r->packets++;
-        trace(trace_event::igb_clean_rx, skb->trace_id, r->netdev->name, r->queue_index, index, skb->len, rss);
+        trace(trace_event::igb_clean_rx, skb->trace_id, r->netdev->name, r->queue_index, index,
+              skb->len, rss);
         process_skb(q, skb, staterr, rss, pkt_info);
     }
     q->total_packets += static_cast<u32>(packets);

@@ -32,11 +32,13 @@ static bool tx_csum(igb_ring *r, const sk_buff *skb)
         return false;
     u16 i = r->next_to_use;
     e1000_adv_tx_desc *d = &r->tx_desc[i];
-    u32 l4_start = static_cast<u32>(skb_transport_offset(skb)), l3_start = static_cast<u32>(skb_network_offset(skb));
+    u32 l4_start = static_cast<u32>(skb_transport_offset(skb)),
+        l3_start = static_cast<u32>(skb_network_offset(skb));
     d->ctx.vlan_macip_lens = (l4_start - l3_start) | l3_start << TXD_MACLEN_SHIFT;
     d->ctx.seqnum_seed = 0;
     bool tcp = skb->csum_offset == 16; // the checksum's place in a TCP header; UDP's is 6
-    d->ctx.type_tucmd_mlhl = TXD_DTYP_CTXT | TXD_DCMD_DEXT | TXD_TUCMD_IPV4 | (tcp ? TXD_TUCMD_L4T_TCP : 0);
+    d->ctx.type_tucmd_mlhl =
+        TXD_DTYP_CTXT | TXD_DCMD_DEXT | TXD_TUCMD_IPV4 | (tcp ? TXD_TUCMD_L4T_TCP : 0);
     d->ctx.mss_l4len_idx = (tcp ? 20u : 8u) << TXD_L4LEN_SHIFT;
     r->tx_buffer_info[i].next_to_watch = nullptr;
     r->next_to_use = static_cast<u16>(i + 1 == r->count ? 0 : i + 1);
@@ -73,7 +75,8 @@ static void tx_map(igb_ring *r, sk_buff *skb, u16 first, bool csum)
     const skb_shared_info *sh = skb_shinfo(skb);
     for (u16 f = 0; f < sh->nr_frags; f++) {
         const skb_frag &frag = sh->frags[f];
-        last = fill_piece(r, static_cast<u8 *>(page_address(frag.pg)) + frag.offset, frag.size, cmd, olinfo);
+        last = fill_piece(r, static_cast<u8 *>(page_address(frag.pg)) + frag.offset, frag.size, cmd,
+                          olinfo);
     }
     last->read.cmd_type_len |= TXD_DCMD_EOP | TXD_DCMD_RS;
     igb_tx_buffer *b = &r->tx_buffer_info[first];
@@ -94,14 +97,16 @@ netdev_tx igb_xmit_frame(sk_buff *skb, net_device *dev)
     }
     if (skb->len < min_frame) {
         u32 pad = min_frame - skb->len;
-        if (skb_linearize(skb) || (skb_tailroom(skb) < pad && pskb_expand_head(skb, 0, pad, GFP_ATOMIC))) {
+        if (skb_linearize(skb) ||
+            (skb_tailroom(skb) < pad && pskb_expand_head(skb, 0, pad, GFP_ATOMIC))) {
             kfree_skb(skb);
             return NETDEV_TX_OK;
         }
         memset(skb_put(skb, pad), 0, pad);
     }
     igb_ring *r = &a->q_vector[skb->queue_mapping % a->num_q_vectors]->tx;
-    u16 need = static_cast<u16>(skb_shinfo(skb)->nr_frags + (skb_headlen(skb) >> IGB_MAX_TXD_PWR) + 3);
+    u16 need =
+        static_cast<u16>(skb_shinfo(skb)->nr_frags + (skb_headlen(skb) >> IGB_MAX_TXD_PWR) + 3);
     if (maybe_stop_tx(r, need))
         return NETDEV_TX_BUSY;
     u32 id = skb->trace_id, len = skb->len;
@@ -133,7 +138,8 @@ static void maybe_wake_tx(igb_ring *r)
     if (!netif_tx_queue_stopped(txq))
         return;
     smp_mb(); // our next_to_clean before looking at the queue again: the sender stops, then re-reads it
-    if (igb_desc_unused(r) >= 2 * IGB_DESC_NEEDED && netif_tx_queue_stopped(txq) && r->q_vector->adapter->up) {
+    if (igb_desc_unused(r) >= 2 * IGB_DESC_NEEDED && netif_tx_queue_stopped(txq) &&
+        r->q_vector->adapter->up) {
         trace(trace_event::igb_tx_wake, r->netdev->name, r->queue_index);
         netif_tx_wake_queue(txq);
         r->restart_queue++;
