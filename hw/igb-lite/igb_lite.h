@@ -1,0 +1,155 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * igb-lite: the device's state and what its parts offer each other.
+ *
+ * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and bottom halves on the main
+ * loop's. The parts: igb_lite.c (PCI, registers, reset, migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c
+ * (parsing, checksums, hash), _irq.c (causes to messages), _phy.c (PHY, link, NVM), _stats.c (counters).
+ *
+ * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a frame or a guarded bottom
+ * half of ours is in progress; timers are not covered, so ours only schedule bottom halves.
+ */
+#ifndef IGB_LITE_H
+#define IGB_LITE_H
+
+#include "hw/pci/pci_device.h"
+#include "net/net.h"
+#include "qemu/log.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "qom/object.h"
+#include "system/runstate.h"
+#include "igb_lite_regs.h"
+
+#define TYPE_IGB_LITE "igb-lite"
+OBJECT_DECLARE_SIMPLE_TYPE(IGBLiteState, IGB_LITE)
+
+#define IGB_LITE_MMIO_SIZE (128 * KiB)
+#define IGB_LITE_NVM_WORDS 256
+#define IGB_LITE_PHY_REGS  32
+#define IGB_LITE_KEY_LEN   40
+/* The longest hash input: two IPv6 addresses and two ports. */
+#define IGB_LITE_HASH_LEN  36
+/* The longest frame, and the longest packet handed over for segmentation. */
+#define IGB_LITE_FRAME_MAX 16383
+#define IGB_LITE_TSO_MAX   (64 * KiB + 512)
+
+/* A transmit context: what a context descriptor said. */
+typedef struct IGBLiteTxContext {
+    uint32_t vlan_macip_lens;
+    uint32_t type_cmd;
+    uint32_t mss_l4len_idx;
+} IGBLiteTxContext;
+
+struct IGBLiteState {
+    PCIDevice parent_obj;
+
+    NICState *nic;
+    NICConf conf;
+    MemoryRegion mmio;
+    MemoryRegion msix;
+    uint32_t autoneg_ms;            /* property: time from the start of auto-negotiation to link up */
+
+    uint32_t mac[IGB_LITE_MMIO_SIZE / 4];   /* registers, by R_name + index */
+    uint16_t phy[IGB_LITE_PHY_REGS];
+    uint16_t nvm[IGB_LITE_NVM_WORDS];
+
+    QEMUTimer *autoneg_timer;
+    QEMUBH *link_bh;
+    bool link_up;
+
+    QEMUBH *irq_bh;
+    QEMUTimer *irq_timer;
+    uint32_t owed;                  /* vectors with a cause that no message has been sent for */
+    int64_t quiet_until[IGB_LITE_VECTORS];  /* no message before this virtual time (EITR), ns */
+
+    QEMUBH *tx_bh;
+    uint32_t tx_ready;              /* queues whose ring may hold work */
+    IGBLiteTxContext tx_ctx[IGB_LITE_QUEUES][2];
+    uint8_t tx_buf[IGB_LITE_TSO_MAX];
+    uint8_t tx_frame[IGB_LITE_FRAME_MAX];
+
+    bool rss_stale;                 /* rss_table does not match RSSRK */
+    uint32_t rss_table[IGB_LITE_HASH_LEN][256];
+
+    uint64_t guest_errors;          /* property: bad programming that was noticed */
+    VMChangeStateEntry *vm_state;
+    uint32_t *saved;                /* migration: the registers of the table, one after the other */
+    uint32_t saved_count;
+};
+
+/* What parsing a received frame found; offsets from the frame's start, 0 = not there. */
+typedef struct IGBLitePacket {
+    const uint8_t *data;
+    size_t len;
+    bool vlan, ipv4, ipv6, ipv6_ext, fragment, tcp, udp, sctp;
+    uint16_t vlan_tag;
+    uint16_t ip_id;
+    size_t l3, l4;
+    size_t l3_end;                  /* where the IP packet ends: padding follows */
+} IGBLitePacket;
+
+/* A field of register REG's first instance. */
+#define IGB_LITE_GET(s, reg, field) FIELD_EX32((s)->mac[R_##reg], reg, field)
+/* Instance q of a queue register. */
+#define IGB_LITE_Q(s, reg, q) ((s)->mac[R_##reg + (q) * 0x10])
+
+/* Bad programming: counted, and logged under -d guest_errors. */
+#define igb_lite_guest_error(s, fmt, ...)                                          \
+    do {                                                                           \
+        (s)->guest_errors++;                                                       \
+        qemu_log_mask(LOG_GUEST_ERROR, TYPE_IGB_LITE ": " fmt "\n", ##__VA_ARGS__); \
+    } while (0)
+
+/* igb_lite.c */
+bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len);
+bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len);
+bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value);
+uint32_t igb_lite_ring_size(IGBLiteState *s, uint32_t len, uint32_t head, uint32_t tail);
+
+/* igb_lite_irq.c */
+void igb_lite_irq_realize(IGBLiteState *s);
+void igb_lite_irq_unrealize(IGBLiteState *s);
+void igb_lite_irq_reset(IGBLiteState *s);
+void igb_lite_irq_resume(IGBLiteState *s);
+uint32_t igb_lite_irq_read(IGBLiteState *s, uint32_t addr);
+void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val);
+void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q);
+void igb_lite_irq_other(IGBLiteState *s, uint32_t causes);
+void igb_lite_irq_deliver(IGBLiteState *s);
+
+/* igb_lite_phy.c */
+void igb_lite_phy_realize(IGBLiteState *s);
+void igb_lite_phy_unrealize(IGBLiteState *s);
+void igb_lite_phy_reset(IGBLiteState *s);
+void igb_lite_link_reset(IGBLiteState *s);
+void igb_lite_link_changed(IGBLiteState *s);
+bool igb_lite_phy_loopback(IGBLiteState *s);
+void igb_lite_mdic_write(IGBLiteState *s, uint32_t val);
+void igb_lite_eerd_write(IGBLiteState *s, uint32_t val);
+
+/* igb_lite_rss.c */
+bool igb_lite_parse(IGBLiteState *s, const uint8_t *data, size_t len, IGBLitePacket *p);
+uint32_t igb_lite_sum(const void *data, size_t len, uint32_t seed);
+uint16_t igb_lite_fold(uint32_t sum);
+uint32_t igb_lite_rss_hash(IGBLiteState *s, const IGBLitePacket *p, unsigned *type);
+unsigned igb_lite_rss_queue(IGBLiteState *s, uint32_t hash, unsigned type);
+
+/* igb_lite_rx.c */
+ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size);
+void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback);
+
+/* igb_lite_tx.c */
+void igb_lite_tx_realize(IGBLiteState *s);
+void igb_lite_tx_unrealize(IGBLiteState *s);
+void igb_lite_tx_reset(IGBLiteState *s);
+void igb_lite_tx_kick(IGBLiteState *s, uint32_t queues);
+
+/* igb_lite_stats.c */
+void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n);
+void igb_lite_count_frame(IGBLiteState *s, bool tx, const uint8_t *frame, size_t len);
+void igb_lite_count_seen(IGBLiteState *s, bool tx, size_t len);
+uint32_t igb_lite_stat_read(IGBLiteState *s, uint32_t addr);
+
+#endif

@@ -1,0 +1,348 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * igb-lite: from the wire to a ring. A frame is filtered, given to a queue, copied into the buffers of as many descriptors as
+ * it takes, and then published, descriptor by descriptor.
+ *
+ * The device never asks the net layer to wait: with reception off, or the link down, a frame is lost as on a wire with nobody
+ * listening; when the queue has too few descriptors it is dropped and counted (SRRCTL.DROP_EN: RQDPC of the queue, else MPC;
+ * RNBC both times).
+ */
+#include "qemu/osdep.h"
+#include "qemu/iov.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
+#include "net/eth.h"
+#include <zlib.h>
+#include "igb_lite.h"
+#include "trace.h"
+
+#define MIN_FRAME  60
+/* Without RCTL.LPE, without FCS and tag. */
+#define LONGEST_PLAIN 1514
+/* Enough for the longest frame and its FCS in the smallest buffers. */
+#define MAX_DESCS  80
+#define MAX_PARTS  3
+
+/* A frame on its way into a ring. */
+typedef struct RxFrame {
+    IGBLitePacket packet;
+    struct iovec parts[MAX_PARTS];  /* what is stored: the frame, perhaps without its tag and with its FCS */
+    unsigned part_count;
+    size_t stored;                  /* their length */
+    uint32_t fcs;
+    uint64_t info;
+    uint64_t status;                /* of the last descriptor, without length */
+} RxFrame;
+
+static bool table_bit(IGBLiteState *s, unsigned table, unsigned bit)
+{
+    return s->mac[table + bit / 32] >> (bit % 32) & 1;
+}
+
+static bool address_matches(IGBLiteState *s, const uint8_t *addr)
+{
+    uint32_t low = ldl_le_p(addr), high = lduw_le_p(addr + 4) | R_RAH_AV_MASK;
+    uint32_t mask = R_RAH_AV_MASK | 0xffff;
+
+    for (unsigned i = 0; i < 16; i++) {
+        if (s->mac[R_RAL + 2 * i] == low && (s->mac[R_RAH + 2 * i] & mask) == high) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        if (s->mac[R_RAL2 + 2 * i] == low && (s->mac[R_RAH2 + 2 * i] & mask) == high) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is the frame for us: VLAN table, then destination address (RCTL, RAL/RAH, MTA). */
+static bool wanted(IGBLiteState *s, const IGBLitePacket *p)
+{
+    static const uint8_t hash_shift[] = { 4, 3, 2, 0 };
+    uint32_t rctl = s->mac[R_RCTL];
+    const uint8_t *dst = p->data;
+
+    if (p->vlan && FIELD_EX32(rctl, RCTL, VFE) && !table_bit(s, R_VFTA, p->vlan_tag & 0xfff)) {
+        return false;
+    }
+    if (is_broadcast_ether_addr(dst)) {
+        return FIELD_EX32(rctl, RCTL, BAM) || FIELD_EX32(rctl, RCTL, MPE);
+    }
+    if (address_matches(s, dst)) {
+        return true;
+    }
+    if (is_multicast_ether_addr(dst)) {
+        unsigned hash = lduw_le_p(dst + 4) >> hash_shift[FIELD_EX32(rctl, RCTL, MO)];
+
+        return FIELD_EX32(rctl, RCTL, MPE) || table_bit(s, R_MTA, hash & 0xfff);
+    }
+    return FIELD_EX32(rctl, RCTL, UPE);
+}
+
+static bool too_long(IGBLiteState *s, const IGBLitePacket *p)
+{
+    size_t limit = IGB_LITE_GET(s, RCTL, LPE) ? IGB_LITE_GET(s, RLPML, SIZE)
+                                              : LONGEST_PLAIN + 4 + (p->vlan ? sizeof(struct vlan_header) : 0);
+
+    if (p->len + 4 > IGB_LITE_FRAME_MAX) {
+        return true;
+    }
+    return p->len + 4 > limit && !IGB_LITE_GET(s, RCTL, SBP);
+}
+
+static size_t buffer_size(IGBLiteState *s, unsigned q)
+{
+    uint32_t kb = FIELD_EX32(IGB_LITE_Q(s, SRRCTL, q), SRRCTL, BSIZE_KB);
+
+    return kb ? kb * KiB : 2048 >> IGB_LITE_GET(s, RCTL, BSIZE);
+}
+
+/* Ones-complement sum of the pseudo header and layer 4: 0xffff when the checksum in it is right. */
+static bool l4_sum_ok(const IGBLitePacket *p)
+{
+    const uint8_t *ip = p->data + p->l3;
+    size_t len = p->l3_end - p->l4;
+    uint32_t seed = len + (p->tcp ? IP_PROTO_TCP : IP_PROTO_UDP);
+    uint32_t sum = p->ipv4 ? igb_lite_sum(ip + 12, 8, seed) : igb_lite_sum(ip + 8, 32, seed);
+
+    return igb_lite_fold(igb_lite_sum(p->data + p->l4, len, igb_lite_fold(sum))) == 0xffff;
+}
+
+/* Checksum bits of the status; says nothing about what it did not check. */
+static uint64_t checksum_status(IGBLiteState *s, const IGBLitePacket *p)
+{
+    uint64_t status = 0;
+
+    if (p->ipv4 && IGB_LITE_GET(s, RXCSUM, IPOFLD)) {
+        size_t header = (p->data[p->l3] & 0xf) * 4;
+
+        status |= R_RX_STATUS_IPCS_MASK;
+        if (igb_lite_fold(igb_lite_sum(p->data + p->l3, header, 0)) != 0xffff) {
+            status |= R_RX_STATUS_IPE_MASK;
+        }
+    }
+    if (!(p->tcp || p->udp) || !IGB_LITE_GET(s, RXCSUM, TUOFLD)) {
+        return status;
+    }
+    if (p->udp) {
+        const uint8_t *udp = p->data + p->l4;
+
+        if (!lduw_be_p(udp + 6) || lduw_be_p(udp + 4) != p->l3_end - p->l4) {
+            return status;          /* no checksum, or not over all of the packet */
+        }
+        status |= R_RX_STATUS_UDPCS_MASK;
+    }
+    status |= R_RX_STATUS_L4CS_MASK;
+    return l4_sum_ok(p) ? status : status | R_RX_STATUS_L4E_MASK;
+}
+
+static uint32_t packet_type(const IGBLitePacket *p)
+{
+    return (p->ipv4 ? IGB_LITE_PT_IPV4 : 0) | (p->ipv6 ? IGB_LITE_PT_IPV6 : 0) |
+           (p->ipv6_ext ? IGB_LITE_PT_IPV6_EXT : 0) | (p->tcp ? IGB_LITE_PT_TCP : 0) |
+           (p->udp ? IGB_LITE_PT_UDP : 0) | (p->sctp ? IGB_LITE_PT_SCTP : 0);
+}
+
+static void add_part(RxFrame *f, const void *data, size_t len)
+{
+    f->parts[f->part_count++] = (struct iovec) { .iov_base = (void *)data, .iov_len = len };
+    f->stored += len;
+}
+
+/* What is to be stored of the frame, and what its last descriptor will say. Returns the queue. */
+static unsigned prepare(IGBLiteState *s, RxFrame *f, bool loopback)
+{
+    const IGBLitePacket *p = &f->packet;
+    unsigned type;
+    uint32_t hash = igb_lite_rss_hash(s, p, &type);
+
+    f->info = FIELD_DP64(0, RX_INFO, RSS_TYPE, type);
+    f->info = FIELD_DP64(f->info, RX_INFO, PKT_TYPE, packet_type(p));
+    f->info = IGB_LITE_GET(s, RXCSUM, PCSD) ? FIELD_DP64(f->info, RX_INFO, RSS_HASH, hash)
+                                            : FIELD_DP64(f->info, RX_INFO, IP_ID, p->ip_id);
+    f->status = checksum_status(s, p) | (loopback ? R_RX_STATUS_LB_MASK : 0);
+    if (p->vlan && IGB_LITE_GET(s, CTRL, VME)) {
+        f->status = FIELD_DP64(f->status | R_RX_STATUS_VP_MASK, RX_STATUS, VLAN, p->vlan_tag);
+        add_part(f, p->data, 12);
+        add_part(f, p->data + 16, p->len - 16);
+    } else {
+        add_part(f, p->data, p->len);
+    }
+    if (!IGB_LITE_GET(s, RCTL, SECRC)) {
+        f->fcs = cpu_to_le32(crc32(0, p->data, p->len));
+        add_part(f, &f->fcs, sizeof(f->fcs));
+    }
+    return igb_lite_rss_queue(s, hash, type);
+}
+
+/* No descriptors: the frame is lost and counted. */
+static void missed(IGBLiteState *s, unsigned q)
+{
+    bool drop_en = FIELD_EX32(IGB_LITE_Q(s, SRRCTL, q), SRRCTL, DROP_EN);
+
+    trace_igb_lite_rx_missed(q, IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
+    igb_lite_count(s, drop_en ? R_RQDPC + q * 0x10 : R_MPC, 1);
+    igb_lite_count(s, R_RNBC, 1);
+    igb_lite_irq_other(s, R_ICR_RXO_MASK);
+}
+
+static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
+{
+    return ((uint64_t)IGB_LITE_Q(s, RDBAH, q) << 32 | IGB_LITE_Q(s, RDBAL, q)) + (uint64_t)index * 16;
+}
+
+/*
+ * Reads descriptors from the head on until their buffers hold the frame. A null buffer holds nothing. Returns how many, 0 if
+ * the queue has too few or they cannot be read.
+ */
+static unsigned collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, uint64_t *buffers)
+{
+    uint32_t head = IGB_LITE_Q(s, RDH, q);
+    uint32_t posted = size ? (IGB_LITE_Q(s, RDT, q) + size - head) % size : 0;
+    size_t room = 0, each = buffer_size(s, q);
+    unsigned n = 0;
+
+    while (room < f->stored) {
+        IGBLiteRxRead desc;
+
+        if (n == posted || n == MAX_DESCS ||
+            !igb_lite_dma_read(s, ring_slot(s, q, (head + n) % size), &desc, sizeof(desc))) {
+            return 0;
+        }
+        buffers[n] = le64_to_cpu(desc.packet);
+        trace_igb_lite_rx_desc(q, (head + n) % size, buffers[n]);
+        if (buffers[n]) {
+            room += each;
+        } else {
+            igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q, (head + n) % size);
+        }
+        n++;
+    }
+    return n;
+}
+
+/* Copies len bytes from the frame's offset at to guest memory. */
+static bool copy_out(IGBLiteState *s, const RxFrame *f, size_t at, uint64_t addr, size_t len)
+{
+    struct iovec chunk[MAX_PARTS];
+    unsigned n = iov_copy(chunk, MAX_PARTS, f->parts, f->part_count, at, len);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (!igb_lite_dma_write(s, addr, chunk[i].iov_base, chunk[i].iov_len)) {
+            return false;
+        }
+        addr += chunk[i].iov_len;
+    }
+    return true;
+}
+
+/* Writes back n descriptors: types and hash first, then status and length as one store, so that a driver sees all or nothing. */
+static void publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, const uint64_t *buffers, unsigned n)
+{
+    uint32_t head = IGB_LITE_Q(s, RDH, q);
+    size_t at = 0, each = buffer_size(s, q);
+
+    for (unsigned i = 0; i < n; i++) {
+        bool last = i == n - 1;
+        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
+        uint64_t info = cpu_to_le64(last ? f->info : 0);
+        uint64_t status = R_RX_STATUS_DD_MASK | (last ? f->status | R_RX_STATUS_EOP_MASK : 0);
+        uint64_t slot = ring_slot(s, q, head);
+
+        status = FIELD_DP64(status, RX_STATUS, LENGTH, len);
+        at += len;
+        if (igb_lite_dma_write(s, slot, &info, sizeof(info))) {
+            igb_lite_dma_publish(s, slot + 8, status);
+        }
+        trace_igb_lite_rx_done(q, head, le64_to_cpu(info), status);
+        head = (head + 1) % size;
+    }
+    IGB_LITE_Q(s, RDH, q) = head;
+}
+
+static void store(IGBLiteState *s, unsigned q, RxFrame *f)
+{
+    uint64_t buffers[MAX_DESCS];
+    size_t at = 0, each = buffer_size(s, q);
+    uint32_t size;
+    unsigned n = 0;
+
+    if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
+        size = igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
+        n = collect(s, q, size, f, buffers);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
+
+        if (len && !copy_out(s, f, at, buffers[i], len)) {
+            n = 0;
+        }
+        at += len;
+    }
+    if (!n) {
+        missed(s, q);
+        return;
+    }
+    publish(s, q, size, f, buffers, n);
+    igb_lite_count_frame(s, false, f->packet.data, f->packet.len);
+    igb_lite_irq_queue(s, false, q);
+}
+
+static bool any_queue_enabled(IGBLiteState *s)
+{
+    for (unsigned q = 0; q < IGB_LITE_QUEUES; q++) {
+        if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A frame, without FCS, has come in from the wire or by loopback. Marks interrupt causes; the caller delivers. */
+void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback)
+{
+    RxFrame f = { };
+
+    if (!IGB_LITE_GET(s, RCTL, EN) || !any_queue_enabled(s)) {
+        trace_igb_lite_rx_off(len);
+        return;
+    }
+    if (!igb_lite_parse(s, frame, len, &f.packet)) {
+        return;
+    }
+    igb_lite_count_seen(s, false, len);
+    if (too_long(s, &f.packet)) {
+        igb_lite_count(s, R_ROC, 1);
+        return;
+    }
+    if (!wanted(s, &f.packet)) {
+        trace_igb_lite_rx_filtered(len, f.packet.vlan_tag);
+        return;
+    }
+    store(s, prepare(s, &f, loopback), &f);
+}
+
+/* The net layer has a frame. A short one gets the padding that a sending NIC would have added. */
+ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
+{
+    IGBLiteState *s = qemu_get_nic_opaque(nc);
+    uint8_t padded[MIN_FRAME] = { };
+
+    if (!s->link_up || igb_lite_phy_loopback(s)) {
+        trace_igb_lite_rx_off(size);
+        return size;
+    }
+    if (size < sizeof(padded)) {
+        memcpy(padded, buf, size);
+        igb_lite_rx_frame(s, padded, sizeof(padded), false);
+    } else {
+        igb_lite_rx_frame(s, buf, size, false);
+    }
+    if (s->owed) {
+        qemu_bh_schedule(s->irq_bh);
+    }
+    return size;
+}
