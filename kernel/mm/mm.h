@@ -48,7 +48,7 @@ struct mm_file_ops {
     void (*put)(file *f);
     /// The file's own page `index` with a reference, or null: beyond EOF, no memory, or the file has no pages (then `read` is
     /// used, private mappings only). Optional. [P]
-    page *(*get_page)(file *f, u64 index);
+    page *(*get_page)(file *f, u64 index) = nullptr;
 };
 extern const mm_file_ops *mm_files;
 

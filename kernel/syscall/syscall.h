@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// How a system call is written. A call `name` is a typed function in one of syscall/*.cc, declared in a header next to it
+// that table.cc includes, and listed in syscall/table.h:
+//
+//     result<size_t> sys_read(int fd, user_ptr<void> buf, size_t n);          // syscall/file.h
+//     SYSCALL(0, read)                                                        // syscall/table.h
+//
+// Parameters (at most six): integers (cut to their type, as in Linux), user_ptr<T>, or a leading `pt_regs *` for calls that
+// work on the user's registers. Result: result<T> with T integral, or result<void> = 0; errors become -errno here, at
+// this one place. ERESTARTSYS asks for the call to be restarted after a signal (sched/signal.h).
+#pragma once
+
+#include "asm/ptregs.h"
+#include "lib/result.h"
+#include "mm/uaccess.h"
+
+/// One entry of the table.
+struct syscall_entry {
+    s64 (*call)(pt_regs *regs);
+    const char *name;
+    u8 nargs;
+};
+/// Number of slots; numbers beyond it or without a function give ENOSYS.
+constexpr unsigned NR_SYSCALLS = 512;
+struct syscall_entries {
+    syscall_entry entry[NR_SYSCALLS] = {};
+};
+extern const syscall_entries syscall_table;
+
+namespace syscall_detail
+{
+/// A register as a parameter of type T.
+template <class T> inline T decode(u64 v) { return static_cast<T>(v); }
+
+template <class T> inline s64 encode(const result<T> &r)
+{
+    return r ? static_cast<s64>(*r) : -static_cast<s64>(r.err());
+}
+inline s64 encode(const result<void> &r) { return -static_cast<s64>(r.err()); }
+
+template <auto F> struct glue;
+template <class R, class... A, R (*F)(A...)> struct glue<F> {
+    static constexpr u8 nargs = sizeof...(A);
+    template <size_t... I> static s64 invoke(const pt_regs *r, std::index_sequence<I...>)
+    {
+        (void)r;
+        return encode(F(decode<A>(syscall_arg(r, I))...));
+    }
+    static s64 call(pt_regs *r) { return invoke(r, std::index_sequence_for<A...>{}); }
+};
+template <class R, class... A, R (*F)(pt_regs *, A...)> struct glue<F> {
+    static constexpr u8 nargs = sizeof...(A);
+    template <size_t... I> static s64 invoke(pt_regs *r, std::index_sequence<I...>)
+    {
+        return encode(F(r, decode<A>(syscall_arg(r, I))...));
+    }
+    static s64 call(pt_regs *r) { return invoke(r, std::index_sequence_for<A...>{}); }
+};
+} // namespace syscall_detail
