@@ -16,7 +16,6 @@
 struct shell_state shell;
 static const char prompt[] = "softnet# ";
 
-
 static int run_help(int argc, char **argv)
 {
     (void)argc, (void)argv;
@@ -59,7 +58,8 @@ static int run_wait(int argc, char **argv)
 
 static int run_kill(int argc, char **argv)
 {
-    int first = argc > 1 && argv[1][0] == '-' ? 2 : 1, number = first == 2 ? atoi(argv[1] + 1) : SIGTERM;
+    int first = argc > 1 && argv[1][0] == '-' ? 2 : 1,
+        number = first == 2 ? atoi(argv[1] + 1) : SIGTERM;
     int result = argc <= first;
     for (int i = first; i < argc; i++) {
         if (kill((pid_t)atoi(argv[i]), number) < 0) {

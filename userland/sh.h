@@ -19,8 +19,8 @@ struct command {
 
 /// What the shell remembers between commands.
 struct shell_state {
-    int status;      // $?
-    pid_t last_job;  // $!
+    int status;     // $?
+    pid_t last_job; // $!
 };
 extern struct shell_state shell;
 

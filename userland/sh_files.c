@@ -51,7 +51,11 @@ static int run_cat(int argc, char **argv)
 
 static char kind_letter(mode_t mode)
 {
-    return S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : S_ISCHR(mode) ? 'c' : S_ISBLK(mode) ? 'b' : '-';
+    return S_ISDIR(mode)   ? 'd'
+           : S_ISLNK(mode) ? 'l'
+           : S_ISCHR(mode) ? 'c'
+           : S_ISBLK(mode) ? 'b'
+                           : '-';
 }
 
 static int run_ls(int argc, char **argv)

@@ -72,7 +72,8 @@ static int run_ip(int argc, char **argv)
     }
     if (argc == 3 && !strcmp(argv[1], "gateway") && inet_aton(argv[2], &address))
         return net_add_default_route(address) < 0 ? complain(argv[2]) : 0;
-    fputs("usage: ip | ip DEVICE up|down | ip DEVICE address A.B.C.D[/BITS] | ip gateway A.B.C.D\n", stderr);
+    fputs("usage: ip | ip DEVICE up|down | ip DEVICE address A.B.C.D[/BITS] | ip gateway A.B.C.D\n",
+          stderr);
     return 2;
 }
 
