@@ -10,11 +10,13 @@
 #include "lib/refcount.h"
 #include "lib/result.h"
 #include "lib/spinlock.h"
+#include "sched/rcu.h"
+#include "sched/signal_types.h"
 #include "sched/wait.h"
 #include "time/timer.h"
 
 constexpr unsigned TASK_RUNNING = 0, TASK_INTERRUPTIBLE = 1, TASK_UNINTERRUPTIBLE = 2, TASK_STOPPED = 4,
-                   EXIT_ZOMBIE = 16, TASK_DEAD = 64, TASK_WAKING = 256;
+                   EXIT_ZOMBIE = 16, EXIT_DEAD = 32, TASK_DEAD = 64, TASK_WAKING = 256;
 constexpr unsigned TASK_NORMAL = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE;
 
 constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8,
@@ -65,7 +67,16 @@ struct task_struct : pinned {
     u64 clear_child_tid = 0, set_child_tid = 0, robust_list = 0;
     s32 syscall_nr = -1;        // system call being executed, -1: none
     s32 uid = 0, gid = 0;       // credentials (kernel tasks and init: 0)
+    s32 euid = 0, egid = 0, suid = 0, sgid = 0;
+    thread_signals sig;         // this thread's signals
+    std::atomic<u32> exit_state{0}; // 0, EXIT_ZOMBIE, then EXIT_DEAD once nobody can wait for it (tasklist_lock)
+    s32 exit_signal = 0;        // to the parent when the process ends; -1: a thread, nobody is told
+    struct completion *vfork_done = nullptr; // the parent that waits for our execve or exit
     u32 wake_cpu = 0;
+    const void *wchan = nullptr; // who called schedule() or its like: the place where the task sleeps
+    list_node pid_link;         // pid hash (tasklist_lock)
+    rcu_head rcu;               // freed in process context, after a grace period
+    lockdep_task lockdep;       // debug kernels: sleeping locks held
 };
 constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16;
 
@@ -79,6 +90,8 @@ inline void set_current_state(unsigned s)
 
 /// Give up the CPU according to current->state. [P], no spinlock held.
 void schedule();
+/// The same on behalf of `wchan`, for sleeping primitives: their caller is what /proc/<pid>/wchan shows.
+void schedule_from(const void *wchan);
 /// Sleep at most `timeout` jiffies; returns what is left. State set by the caller. [P]
 s64 schedule_timeout(s64 timeout);
 /// Sleep until ktime `expires` (~0: none) or woken: 0 when expired, -EINTR when woken before. State set by the caller. [P]
@@ -126,11 +139,31 @@ void account_time_switch(cpu_time_class to);
 u64 nr_context_switches();
 unsigned nr_running();
 u64 total_forks();
-/// Context switches of one CPU and its current task, for dumps.
+/// Interrupts: enter/leave one accounting level; called by irq_enter, irq_exit and the softirq core only. IRQs off.
+void account_hardirq_enter();
+void account_hardirq_exit();
+u64 account_softirq_enter();
+void account_softirq_exit();
+
+/// Boot: run queues, idle tasks; the caller becomes CPU 0's idle task. After the slab caches, before interrupts.
 void sched_init();
-/// The idle loop of this CPU. Never returns.
+/// The idle task of a CPU (pid 0, "swapper/N"). The port makes it `current` of a CPU that it starts, and sets its `stack`.
+task_struct *idle_task(unsigned cpu);
+/// The idle loop of this CPU. Never returns. The CPU takes tasks from other CPUs only after it came here once.
 [[noreturn]] void cpu_idle_loop();
+/// Bit n: CPU n has entered its idle loop, and runs tasks.
+u64 sched_active_mask();
+/// One CPU's run queue, for /sys/kernel/debug/sched/runqueue. The task has a reference (put_task).
+struct runqueue_info {
+    unsigned nr_running;
+    u64 nr_switches;
+    task_struct *curr;
+    bool idle;
+};
+void sched_runqueue_info(unsigned cpu, runqueue_info *out);
 /// What the tick does: time slices. Hard IRQ.
 void scheduler_tick();
-/// Run `f(arg)` on every other online CPU and wait. [P] IRQs on.
+/// Inter-processor interrupts received by a CPU (/proc/interrupts RES, CAL).
+u64 ipi_count(unsigned cpu, ipi kind);
+/// Run `f(arg)` on every other online CPU, in hard-IRQ context, and wait. [P] IRQs on.
 void smp_call_function(void (*f)(void *), void *arg);
