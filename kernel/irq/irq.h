@@ -40,3 +40,6 @@ bool irq_get_info(unsigned irq, irq_info *out);
 /// Hard-IRQ context begins/ends; irq_exit runs pending softirqs. Called by do_irq, timer_interrupt, handle_ipi.
 void irq_enter();
 void irq_exit();
+
+/// Timer interrupts taken by a CPU (/proc/interrupts LOC). Maintained by time/.
+u64 timer_irq_count(unsigned cpu);

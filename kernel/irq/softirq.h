@@ -4,6 +4,7 @@
 #pragma once
 
 #include "lib/preempt.h"
+#include "trace/trace.h"
 
 enum softirq_nr : unsigned {
     HI_SOFTIRQ, TIMER_SOFTIRQ, NET_TX_SOFTIRQ, NET_RX_SOFTIRQ, BLOCK_SOFTIRQ, BLOCK_IOPOLL_SOFTIRQ,
@@ -26,7 +27,12 @@ void raise_softirq(softirq_nr nr);
 /// Only set the bit; IRQs off (Linux __raise_softirq_irqoff).
 inline void __raise_softirq_irqoff(softirq_nr nr)
 {
-    this_cpu()->softirq_pending |= 1u << nr;
+    cpu_block *c = this_cpu();
+    u32 bit = 1u << nr;
+    if (c->softirq_pending & bit)
+        return;
+    c->softirq_pending |= bit;
+    trace(trace_event::softirq_raise, nr, c->softirq_pending);
 }
 /// Run pending softirqs from process context unless in interrupt.
 void do_softirq();
@@ -34,5 +40,7 @@ void do_softirq();
 u64 softirq_count(unsigned cpu, unsigned nr);
 /// Early initcall: one ksoftirqd per CPU (rows B-02…B-04).
 int spawn_ksoftirqd();
+/// Times ksoftirqd/cpu found work (row B-02).
+u64 ksoftirqd_runs(unsigned cpu);
 /// True while the current code runs in ksoftirqd serving softirqs.
 bool in_ksoftirqd();

@@ -37,5 +37,9 @@ void hrtimer_start(hrtimer *t, u64 expires);
 /// Disarm; waits for a running handler on another CPU. Returns whether it was queued.
 bool hrtimer_cancel(hrtimer *t);
 
+/// The earliest thing this CPU's clock event device has to interrupt for (hrtimer, wheel, end of a time slice) is at or
+/// after `ns`: program it if that is sooner than what is programmed. IRQs off.
+void clock_event_at_most(u64 ns);
+
 /// Boot, before SMP: TIMER softirq. Per CPU state is static.
 void timers_init();

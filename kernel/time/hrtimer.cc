@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// High-resolution timers: one tree per CPU ordered by expiry, handlers in hard-IRQ context. Linux: kernel/hrtimer.c.
+// base.lock protects the tree and the timers on it; it is dropped around a handler, which may re-arm its own timer.
+#include "lib/percpu.h"
+#include "lib/spinlock.h"
+#include "time/clockevent.h"
+#include "time/timer.h"
+#include "trace/trace.h"
+
+struct by_expires {
+    bool operator()(const hrtimer &a, const hrtimer &b) const { return a.expires < b.expires; }
+};
+
+struct hrtimer_base {
+    spinlock lock{"hrtimer_base"};
+    hrtimer *running = nullptr;
+    rbtree<hrtimer, &hrtimer::node, by_expires> timers;
+};
+static percpu<hrtimer_base> bases;
+
+/// Lock the base that t belongs to; null, nothing locked, when it never had one. IRQs off.
+static hrtimer_base *lock_base(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
+{
+    for (;;) {
+        s32 cpu = read_once(t->cpu);
+        if (cpu == -1)
+            return nullptr;
+        if (cpu >= 0) {
+            hrtimer_base &b = bases.on(static_cast<unsigned>(cpu));
+            b.lock.lock();
+            if (t->cpu == cpu)
+                return &b;
+            b.lock.unlock();
+        }
+        cpu_relax();
+    }
+}
+
+/// Take t off its tree and lock the base it shall be on: this CPU's, or the one where its handler runs. IRQs off.
+static hrtimer_base *move_here(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
+{
+    s32 me = static_cast<s32>(smp_processor_id());
+    hrtimer_base &mine = *bases;
+    hrtimer_base *b;
+    while (!(b = lock_base(t))) {
+        s32 none = -1;
+        if (__atomic_compare_exchange_n(&t->cpu, &none, me, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+            mine.lock.lock();
+            b = &mine;
+            break;
+        }
+    }
+    if (t->queued) {
+        b->timers.erase(*t);
+        t->queued = false;
+    }
+    if (b == &mine || b->running == t)
+        return b;
+    write_once(t->cpu, -2);
+    b->lock.unlock();
+    mine.lock.lock();
+    write_once(t->cpu, me);
+    return &mine;
+}
+
+static void enqueue(hrtimer_base &b, hrtimer *t, u64 expires)
+{
+    t->expires = expires;
+    t->queued = true;
+    b.timers.insert(*t);
+}
+
+void hrtimer_start(hrtimer *t, u64 expires) NO_THREAD_SAFETY_ANALYSIS
+{
+    irq_guard g;
+    hrtimer_base *b = move_here(t);
+    enqueue(*b, t, expires);
+    if (b == &*bases)
+        clock_event_at_most(expires);
+    // else: its handler runs there, and that CPU programs its device afterwards
+    b->lock.unlock();
+}
+
+bool hrtimer_cancel(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
+{
+    bool was_queued = false;
+    for (;;) {
+        irq_flags flags = local_irq_save();
+        hrtimer_base *b = lock_base(t);
+        bool running = false;
+        if (b) {
+            if (t->queued) {
+                b->timers.erase(*t);
+                t->queued = false;
+                was_queued = true;
+            }
+            running = b->running == t;
+            b->lock.unlock();
+        }
+        local_irq_restore(flags);
+        if (!running)
+            return was_queued;
+        cpu_relax();
+    }
+}
+
+void hrtimer_run(u64 now_ns) NO_THREAD_SAFETY_ANALYSIS
+{
+    hrtimer_base &b = *bases;
+    b.lock.lock();
+    for (hrtimer *t; (t = b.timers.first()) && t->expires <= now_ns;) {
+        b.timers.erase(*t);
+        t->queued = false;
+        b.running = t;
+        u64 (*f)(hrtimer *) = t->function;
+        b.lock.unlock();
+        trace(trace_event::hrtimer_expire, reinterpret_cast<void *>(f));
+        u64 again = f(t);
+        b.lock.lock();
+        // A handler that returned 0 may have given its timer away (a sleeper's stack): do not touch it.
+        if (again && !t->queued)
+            enqueue(b, t, again);
+        b.running = nullptr;
+    }
+    b.lock.unlock();
+}
+
+u64 hrtimer_next_event()
+{
+    hrtimer_base &b = *bases;
+    spin_guard<plain> g{b.lock};
+    hrtimer *t = b.timers.first();
+    return t ? t->expires : ~u64{0};
+}
