@@ -1,5 +1,81 @@
 // SPDX-License-Identifier: MIT
 // The table of trace events: TRACE_EVENT(name, "field formats"). No include guard: included several times.
-// Formats, one per argument: d signed, u unsigned, x hex, p pointer, S symbol of an address, s static string, i IPv4 address,
-// e.g. TRACE_EVENT(udp_rcv, "skb=%u", "len=%u").
-TRACE_EVENT(irq_handler_entry, "irq=%u", "handler=%S")
+// Formats, one per argument (at most six 64-bit words): %d signed, %u unsigned, %x hexadecimal with 0x (%04x: at least four
+// digits), %p pointer (null: -), %S symbol of an address, %s static string (null: -), %i IPv4 address (as be32's raw), %T a
+// task name (two words: trace_comm()). E.g. TRACE_EVENT(udp_rcv, "skb=%u", "len=%u"). docs/debugfs.md fixes the fields.
+
+// irq/, time/
+TRACE_EVENT(irq_handler_entry, "irq=%u", "handler=%S", "name=%s")
+TRACE_EVENT(irq_handler_exit, "irq=%u")
+TRACE_EVENT(local_timer_entry, "vector=%u")
+TRACE_EVENT(local_timer_exit, "vector=%u")
+TRACE_EVENT(softirq_raise, "vec=%u", "pending=%x")
+TRACE_EVENT(softirq_entry, "vec=%u", "action=%s", "pending=%x")
+TRACE_EVENT(softirq_exit, "vec=%u", "action=%s")
+TRACE_EVENT(ksoftirqd_run, "cpu=%u", "pending=%x")
+TRACE_EVENT(timer_expire, "func=%S")
+TRACE_EVENT(hrtimer_expire, "func=%S")
+// sched/
+TRACE_EVENT(wake_func, "func=%S", "pid=%d", "flags=%x", "woken=%d")
+TRACE_EVENT(sched_wakeup, "pid=%d", "comm=%T", "cpu=%u", "success=%u")
+TRACE_EVENT(sched_switch, "prev_pid=%d", "prev_state=%x", "next_pid=%d", "next_comm=%T")
+TRACE_EVENT(sched_sleep, "pid=%d", "state=%x", "wchan=%S")
+TRACE_EVENT(sched_migrate, "pid=%d", "from=%u", "to=%u")
+// syscall/
+TRACE_EVENT(sys_enter, "nr=%d", "name=%s", "a0=%x", "a1=%x", "a2=%x", "a3=%x")
+TRACE_EVENT(sys_exit, "nr=%d", "name=%s", "ret=%d")
+// mm/
+TRACE_EVENT(kmem_cache_alloc, "cache=%s", "ptr=%p")
+TRACE_EVENT(kmem_cache_free, "cache=%s", "ptr=%p")
+// drivers/net, net/core: device side
+TRACE_EVENT(napi_schedule, "napi=%p", "poll=%S")
+TRACE_EVENT(napi_poll, "napi=%p", "poll=%S", "dev=%s", "work=%d", "budget=%d")
+TRACE_EVENT(napi_complete, "napi=%p", "poll=%S")
+TRACE_EVENT(net_rx_time_squeeze, "cpu=%u")
+TRACE_EVENT(igb_irq_enable, "dev=%s", "queue=%u")
+TRACE_EVENT(igb_clean_rx, "skb=%u", "dev=%s", "queue=%u", "ntc=%u", "len=%u", "hash=%x")
+TRACE_EVENT(igb_alloc_rx_buffers, "dev=%s", "queue=%u", "count=%u", "ntu=%u")
+TRACE_EVENT(igb_clean_tx, "skb=%u", "dev=%s", "queue=%u", "ntc=%u")
+TRACE_EVENT(igb_xmit, "skb=%u", "dev=%s", "queue=%u", "ntu=%u", "len=%u")
+TRACE_EVENT(igb_tx_stop, "dev=%s", "queue=%u")
+TRACE_EVENT(igb_tx_wake, "dev=%s", "queue=%u")
+TRACE_EVENT(netif_rx, "skb=%u", "dev=%s", "len=%u")
+TRACE_EVENT(netif_receive_skb, "skb=%u", "dev=%s", "proto=%04x", "len=%u")
+// net/ipv4
+TRACE_EVENT(ip_rcv, "skb=%u", "len=%u", "saddr=%i", "daddr=%i", "proto=%u")
+TRACE_EVENT(ip_local_deliver, "skb=%u", "len=%u", "proto=%u")
+TRACE_EVENT(ip_defrag, "skb=%u", "id=%u", "off=%u", "len=%u", "result=%u")
+TRACE_EVENT(ip_output, "skb=%u", "len=%u", "saddr=%i", "daddr=%i", "proto=%u")
+TRACE_EVENT(ip_fragment, "skb=%u", "off=%u", "len=%u")
+TRACE_EVENT(arp_rcv, "skb=%u", "op=%u", "sip=%i", "tip=%i")
+TRACE_EVENT(arp_send, "op=%u", "sip=%i", "tip=%i", "dev=%s")
+TRACE_EVENT(neigh_update, "ip=%i", "old=%02x", "new=%02x", "dev=%s")
+TRACE_EVENT(icmp_rcv, "skb=%u", "type=%u", "code=%u")
+TRACE_EVENT(icmp_send, "skb=%u", "type=%u", "code=%u", "daddr=%i")
+TRACE_EVENT(icmp_reply, "skb=%u", "type=%u", "daddr=%i")
+TRACE_EVENT(udp_rcv, "skb=%u", "len=%u", "saddr=%i", "daddr=%i", "sport=%u", "dport=%u")
+TRACE_EVENT(udp_lookup, "skb=%u", "sk=%p", "examined=%u")
+TRACE_EVENT(udp_queue_rcv_skb, "skb=%u", "sk=%p", "rmem=%u", "owned=%u")
+// sockets
+TRACE_EVENT(sk_add_backlog, "skb=%u", "sk=%p", "backlog=%u")
+TRACE_EVENT(sk_backlog_rcv, "skb=%u", "sk=%p")
+TRACE_EVENT(sock_queue_rcv, "skb=%u", "sk=%p", "qlen=%u", "rmem=%u")
+TRACE_EVENT(sock_def_readable, "sk=%p", "waiters=%u")
+TRACE_EVENT(sock_create, "step=%s", "family=%d", "type=%d", "protocol=%d")
+TRACE_EVENT(sock_recvmsg, "sk=%p", "ops=%S", "prot=%S", "size=%u")
+TRACE_EVENT(sock_sendmsg, "sk=%p", "ops=%S", "prot=%S", "size=%u")
+TRACE_EVENT(udp_recvmsg, "sk=%p", "len=%u", "flags=%x")
+TRACE_EVENT(skb_recv_datagram, "skb=%u", "sk=%p", "qlen=%u")
+TRACE_EVENT(skb_copy_datagram, "skb=%u", "len=%u")
+TRACE_EVENT(udp_sendmsg, "sk=%p", "len=%u", "daddr=%i", "dport=%u")
+TRACE_EVENT(skb_copy_from_user, "skb=%u", "len=%u")
+// transmit
+TRACE_EVENT(net_dev_queue, "skb=%u", "dev=%s", "len=%u")
+TRACE_EVENT(qdisc_enqueue, "skb=%u", "dev=%s", "queue=%u", "qlen=%u")
+TRACE_EVENT(qdisc_requeue, "skb=%u", "dev=%s", "queue=%u")
+TRACE_EVENT(net_dev_xmit, "skb=%u", "dev=%s", "rc=%d", "len=%u")
+TRACE_EVENT(net_tx_action, "cpu=%u")
+// skb life
+TRACE_EVENT(consume_skb, "skb=%u", "location=%S")
+TRACE_EVENT(kfree_skb, "skb=%u", "reason=%s", "location=%S")
+TRACE_EVENT(alloc_skb, "skb=%u", "size=%u", "truesize=%u")

@@ -40,5 +40,12 @@ template <class... A> inline void trace(trace_event e, A... a)
         trace_write(e, v[0], v[1], v[2], v[3], v[4], v[5]);
     }
 }
+/// Halves of a task name as the two words that %T prints.
+inline u64 trace_comm(const char *comm, unsigned half)
+{
+    u64 v;
+    __builtin_memcpy(&v, comm + 8 * half, 8);
+    return v;
+}
 /// A fresh id for an skb: follows a packet from descriptor to user buffer.
 u32 trace_new_id();
