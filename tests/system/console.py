@@ -74,7 +74,7 @@ class Console:
         mark = f"__done{self.commands}"
         begin = self.position()
         self.type(f"{line}; echo {mark} $?\n")
-        found = self.wait_for(rf"^(.*?){mark} (\d+)$", timeout, begin)
+        found = self.wait_for(rf"^(.*?){mark} (\d+)\n", timeout, begin)
         output = self.text[begin:found.start()] + found.group(1)
         echoed = output.find(f"echo {mark} $?")
         if echoed >= 0:
