@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Text files made on demand: /proc, /sys, /sys/kernel/debug. The show function prints the whole text into a growing buffer at
-// open/first read; reads then come from it. [P]
+// Text files made on demand: /proc, /sys, /sys/kernel/debug. The show function prints the whole text into a buffer at the first read
+// and at every read from position 0; other reads come from it. [P]
+// A show function must have no side effects: it is called again, with a larger buffer, when its text did not fit. In return it may
+// print while it holds spinlocks, for printing never allocates.
 #pragma once
 
 #include "fs/fs.h"
 
-/// Growing text buffer. Printing past memory sets `overflow` and the read fails with ENOMEM.
+/// The text so far. Printing past the buffer sets `overflow`: the rest of this run is lost, and show runs again.
 struct seq_file {
     char *buf = nullptr;
     size_t len = 0, cap = 0;
@@ -28,6 +30,12 @@ using seq_store = int (*)(char *text, size_t n, void *private_data);
 int proc_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
 int debugfs_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
 int sysfs_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
+/// Remove a file or a whole directory (a network device that goes away); open files stay usable, so `private_data` must outlive
+/// them. 0 or -ENOENT. [P]
+int proc_remove(const char *path);
+int sysfs_remove(const char *path);
+/// A symbolic link below /sys. [P]
+int sysfs_symlink(const char *path, const char *target);
 /// A /proc/sys file over an integer with limits; /proc/sys/<path>.
 int sysctl_create_int(const char *path, int *value, int lo, int hi);
 /// Several integers in one line (tcp_rmem, ip_local_port_range).

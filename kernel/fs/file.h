@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Descriptor tables: what the system calls need beyond fs/fs.h. Process context.
+#pragma once
+
+#include "fs/internal.h"
+
+/// RLIMIT_NOFILE of the current process, clamped to /proc/sys/fs/nr_open (1024 until set_rlimit_nofile_hook).
+u64 rlimit_nofile();
+/// Where limits are kept: called once at boot by whoever implements setrlimit.
+void set_rlimit_nofile_hook(u64 (*f)());
+/// close(2): EBADF.
+result<void> close_fd(unsigned fd);
+/// Make `fd` refer to `file` (a new reference is taken), closing what it was (dup2). EBADF: beyond the limit.
+result<int> replace_fd(unsigned fd, file *file, u32 flags);
+/// FD_CLOEXEC of a descriptor: O_CLOEXEC or 0; EBADF.
+result<u32> get_close_on_exec(unsigned fd);
+result<void> set_close_on_exec(unsigned fd, bool on);
+/// The integer behind /proc/sys/fs/nr_open.
+int *nr_open_sysctl();

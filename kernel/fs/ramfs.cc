@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+// ramfs: files whose pages live in memory only; also tmpfs, devtmpfs and the root. Linux: fs/ramfs/, mm/shmem.c.
+//
+// Contexts: process. Locks: i_mutex serialises writers and truncation; ramfs_inode.lock (innermost) protects the page tree, so that
+// readers and page faults need no sleeping lock. A page belongs to the tree and to whoever maps or copies it, by reference count.
+
+#include "fs/internal.h"
+#include "fs/page_tree.h"
+#include "lib/string.h"
+#include "sched/sched.h"
+
+namespace
+{
+constexpr u64 MAX_FILE_SIZE = u64{1} << 47; // keeps page indexes well inside page_tree
+
+struct ramfs_inode : inode {
+    spinlock lock{"ramfs.pages"};
+    page_tree pages;
+    char *target = nullptr; // of a symbolic link
+};
+kmem_cache *ramfs_inode_cache;
+
+ramfs_inode *ram(inode *i)
+{
+    return static_cast<ramfs_inode *>(i);
+}
+
+/// Page `index` with a reference, or null where there is none.
+page *find_page(ramfs_inode *i, u64 index)
+{
+    spin_guard<plain> g{i->lock};
+    page *p = i->pages.lookup(index);
+    if (p)
+        get_page(p);
+    return p;
+}
+
+/// Charge one page to the file system's limit.
+bool charge(super_block *sb)
+{
+    u64 used = sb->used_pages.fetch_add(1, std::memory_order_relaxed);
+    if (!sb->max_pages || used < sb->max_pages)
+        return true;
+    sb->used_pages.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+}
+
+/// Page `index` with a reference, zeroed if new; null: no memory or the file system is full.
+page *make_page(ramfs_inode *i, u64 index)
+{
+    if (page *p = find_page(i, index))
+        return p;
+    if (!charge(i->i_sb))
+        return nullptr;
+    page *fresh = alloc_pages(GFP_USER | GFP_ZERO, 0);
+    page *found = nullptr;
+    if (fresh) {
+        spin_guard<plain> g{i->lock};
+        found = i->pages.lookup(index); // a page fault may have been faster
+        if (!found && i->pages.insert(index, fresh)) {
+            get_page(fresh);
+            return fresh;
+        }
+        if (found)
+            get_page(found);
+    }
+    i->i_sb->used_pages.fetch_sub(1, std::memory_order_relaxed);
+    if (fresh)
+        put_page(fresh);
+    return found;
+}
+
+/// Zero the part of the page that holds `size` from there to its end, so that growing again shows zeros.
+void zero_tail(ramfs_inode *i, u64 size)
+{
+    if (!(size % PAGE_SIZE))
+        return;
+    if (page *p = find_page(i, size / PAGE_SIZE)) {
+        memset(static_cast<u8 *>(page_address(p)) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+        put_page(p);
+    }
+}
+
+void drop_pages(ramfs_inode *i, u64 first)
+{
+    u64 n;
+    {
+        spin_guard<plain> g{i->lock};
+        n = i->pages.truncate(first);
+    }
+    i->i_sb->used_pages.fetch_sub(n, std::memory_order_relaxed);
+}
+
+result<void> ramfs_truncate(inode *i, u64 size)
+{
+    if (size > MAX_FILE_SIZE)
+        return error{EFBIG};
+    if (size < i->size) {
+        write_once(i->size, size);
+        drop_pages(ram(i), (size + PAGE_SIZE - 1) / PAGE_SIZE);
+        zero_tail(ram(i), size);
+    }
+    write_once(i->size, size);
+    i->mtime = i->ctime = current_time();
+    return {};
+}
+
+result<size_t> ramfs_read(file *f, iov_iter &to, u64 *pos)
+{
+    ramfs_inode *i = ram(f->f_inode);
+    size_t done = 0;
+    while (to.count()) {
+        u64 size = read_once(i->size);
+        if (*pos >= size)
+            break;
+        size_t off = *pos % PAGE_SIZE;
+        size_t n = min(min<u64>(to.count(), size - *pos), PAGE_SIZE - off);
+        page *p = find_page(i, *pos / PAGE_SIZE);
+        auto r = p ? to.copy_to(static_cast<u8 *>(page_address(p)) + off, n) : to.zero(n);
+        if (p)
+            put_page(p);
+        if (!r) {
+            if (!done)
+                return r.fail();
+            break;
+        }
+        *pos += n;
+        done += n;
+        cond_resched();
+    }
+    return done;
+}
+
+result<size_t> ramfs_write(file *f, iov_iter &from, u64 *pos)
+{
+    ramfs_inode *i = ram(f->f_inode);
+    mutex_guard g{i->i_mutex};
+    if (f->f_flags & O_APPEND)
+        *pos = i->size;
+    size_t done = 0;
+    errno_t why = EFBIG;
+    while (from.count() && *pos < MAX_FILE_SIZE) {
+        size_t off = *pos % PAGE_SIZE;
+        size_t n = min(min<u64>(from.count(), MAX_FILE_SIZE - *pos), PAGE_SIZE - off);
+        page *p = make_page(i, *pos / PAGE_SIZE);
+        if (!p) {
+            why = ENOSPC;
+            break;
+        }
+        auto r = from.copy_from(static_cast<u8 *>(page_address(p)) + off, n);
+        put_page(p);
+        if (!r) {
+            why = EFAULT;
+            break;
+        }
+        *pos += n;
+        done += n;
+        if (*pos > i->size)
+            write_once(i->size, *pos);
+        cond_resched();
+    }
+    if (done)
+        i->mtime = i->ctime = current_time();
+    else if (from.count())
+        return error{why};
+    return done;
+}
+
+page *ramfs_file_page(file *f, u64 index)
+{
+    ramfs_inode *i = ram(f->f_inode);
+    if (index >= (read_once(i->size) + PAGE_SIZE - 1) / PAGE_SIZE)
+        return nullptr;
+    return make_page(i, index);
+}
+
+result<size_t> ramfs_readlink(inode *i, char *buf, size_t n)
+{
+    size_t len = min<u64>(i->size, n);
+    memcpy(buf, ram(i)->target, len);
+    return len;
+}
+
+void ramfs_destroy(inode *i)
+{
+    ramfs_inode *r = ram(i);
+    drop_pages(r, 0);
+    kfree(r->target);
+    kmem_cache_delete(ramfs_inode_cache, r);
+}
+
+const file_operations ramfs_file_operations{
+    .read = ramfs_read,
+    .write = ramfs_write,
+    .llseek = generic_file_llseek,
+    .file_page = ramfs_file_page,
+};
+const inode_operations ramfs_inode_operations{.truncate = ramfs_truncate};
+const inode_operations ramfs_link_operations{.readlink = ramfs_readlink};
+
+result<inode *> ramfs_new_inode(super_block *sb, u32 mode, u32 rdev, const char *target)
+{
+    auto *i = kmem_cache_new<ramfs_inode>(ramfs_inode_cache, GFP_KERNEL);
+    if (!i)
+        return error{ENOSPC};
+    if (target) {
+        size_t len = strlen(target);
+        i->target = static_cast<char *>(kmalloc(len + 1, GFP_KERNEL));
+        if (!i->target) {
+            kmem_cache_delete(ramfs_inode_cache, i);
+            return error{ENOSPC};
+        }
+        memcpy(i->target, target, len + 1);
+        i->size = len;
+    }
+    inode_init(i, sb, mode);
+    i->destroy = ramfs_destroy;
+    if (s_isreg(mode)) {
+        i->i_op = &ramfs_inode_operations;
+        i->i_fop = &ramfs_file_operations;
+    } else if (s_isdir(mode)) {
+        i->i_fop = &simple_dir_operations;
+    } else if (s_islnk(mode)) {
+        i->i_op = &ramfs_link_operations;
+    } else {
+        init_special_inode(i, mode, rdev);
+    }
+    return i;
+}
+} // namespace
+
+const super_operations ramfs_super_ops{.new_inode = ramfs_new_inode};
+
+void ramfs_init()
+{
+    page_tree_init();
+    ramfs_inode_cache = kmem_cache_create("shmem_inode_cache", sizeof(ramfs_inode));
+}
