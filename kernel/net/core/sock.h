@@ -4,7 +4,10 @@
 #pragma once
 
 #include "fs/fs.h"
+#include "mm/slab.h"
 #include "net/core/dst.h"
+#include "net/core/hlist_nulls.h"
+#include "trace/trace.h"
 #include "net/uapi.h"
 
 struct socket;
@@ -13,19 +16,21 @@ struct proto;
 
 enum socket_state : u8 { SS_FREE, SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED, SS_DISCONNECTING };
 
-/// Wait queue of a socket (Linux socket_wq, kmalloc-64).
+/// Wait queue of a socket (Linux socket_wq). Freed after a grace period: softirqs reach it without a reference.
 struct socket_wq {
     wait_queue_head wait;
     rcu_head rcu;
 };
+static_assert(sizeof(socket_wq) > 32 && sizeof(socket_wq) <= 64, "row K-04: it comes from kmalloc-64");
 
 /// What sendmsg/recvmsg work on: decoded by syscall/net.cc, user memory only through iov_iter.
 struct msghdr {
     sockaddr_storage *msg_name = nullptr; // kernel copy
     int msg_namelen = 0;
     iov_iter *msg_iter = nullptr;
-    u64 msg_control = 0;                  // user address
-    size_t msg_controllen = 0;
+    const u8 *msg_control_kern = nullptr; // sendmsg: kernel copy of the control messages
+    u64 msg_control = 0;                  // recvmsg: user address, advanced by put_cmsg()
+    size_t msg_controllen = 0;            // bytes there / room left
     u32 msg_flags = 0;
 };
 
@@ -71,13 +76,19 @@ struct proto {
     size_t obj_size;
     kmem_cache **slab; // created by proto_register under `name`
     sock *(*construct)(void *mem);
+    void (*destruct)(sock *sk) = nullptr; // end of life: the destructor of what construct made
+    const char *symbol = nullptr; // "udp_prot", for the dumps
+    bool no_autobind = false;
+    std::atomic<int> allocated{0}, inuse{0}; // socks of it; those that are hashed (/proc/net/sockstat)
+    proto *next = nullptr;                   // all registered
 };
 /// Create the cache and list the protocol for /proc/net/protocols. Boot.
 int proto_register(proto *p);
 
 enum sock_flags : u32 { SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_URGINLINE = 4, SOCK_KEEPOPEN = 8, SOCK_LINGER = 0x10, SOCK_DESTROY = 0x20,
                         SOCK_BROADCAST = 0x40, SOCK_TIMESTAMP = 0x80, SOCK_ZAPPED = 0x100, SOCK_RXQ_OVFL = 0x200,
-                        SOCK_RCVTSTAMP = 0x400, SOCK_LOCALROUTE = 0x800, SOCK_PASSCRED_F = 0x1000 };
+                        SOCK_RCVTSTAMP = 0x400, SOCK_LOCALROUTE = 0x800, SOCK_PASSCRED_F = 0x1000, SOCK_RCVTSTAMPNS = 0x2000,
+                        SOCK_DBG = 0x4000, SOCK_SELECT_ERR_QUEUE = 0x8000, SOCK_NOFCS = 0x10000 };
 constexpr u32 RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
 constexpr u32 SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4, SOCK_BINDPORT_LOCK = 8;
 /// Bits of socket->flags.
@@ -100,7 +111,7 @@ struct sock : pinned {
     u16 sk_type = 0;
     u32 sk_bound_dev_if = 0;
     u32 sk_hash = 0;
-    const proto *sk_prot = nullptr;
+    proto *sk_prot = nullptr;
     refcount sk_refcnt;
     std::atomic<u32> sk_flags{0}; // SOCK_* bits
 
@@ -126,8 +137,12 @@ struct sock : pinned {
     spinlock sk_dst_lock{"sk.sk_dst_lock"};
     u32 sk_priority = 0, sk_mark = 0;
     u64 sk_stamp = 0;
-    s32 sk_uid = 0;
+    s32 sk_uid = 0; // of the task that made it
+    s32 sk_pid = 0;
+    /// Keeps sk_socket alive for those who look from outside (dumps): sock_orphan takes it too.
+    spinlock sk_callback_lock{"sk.sk_callback_lock"};
     socket *sk_socket = nullptr;
+    u64 sk_ino = 0; // inode number of the socket, 0: no file any more
     socket_wq *sk_wq = nullptr; // RCU
     void *sk_user_data = nullptr;
 
@@ -136,7 +151,12 @@ struct sock : pinned {
     void (*sk_write_space)(sock *sk) = nullptr;
     void (*sk_error_report)(sock *sk) = nullptr;
     int (*sk_backlog_rcv)(sock *sk, sk_buff *skb) = nullptr;
-    void (*sk_destruct)(sock *sk) = nullptr;
+    void (*sk_destruct)(sock *sk) = nullptr; // after the last user and a grace period: purge queues. [P]
+
+    hlist_nulls_node sk_nulls_node;    // the protocol's hash by port
+    hlist_nulls_node sk_portaddr_node; // its hash by (address, port)
+    list_node sk_all_node;             // every sock, for the dumps
+    rcu_head sk_rcu;
 
     explicit sock(const char *lock_name) : sk_lock{lock_name} {}
 };
@@ -148,7 +168,7 @@ inline void sock_reset_flag(sock *sk, sock_flags f) { sk->sk_flags.fetch_and(~u3
 struct socket {
     socket_state state = SS_UNCONNECTED;
     u16 type = 0;
-    u32 flags = 0; // SOCK_NOSPACE…
+    std::atomic<u32> flags{0}; // SOCK_NOSPACE…
     socket_wq *wq = nullptr;
     ::file *file = nullptr;
     sock *sk = nullptr;
@@ -158,6 +178,8 @@ struct socket_alloc {
     struct socket socket;
     inode vfs_inode;
 };
+inline inode *SOCK_INODE(socket *s) { return &container_of(s, socket_alloc, socket)->vfs_inode; }
+inline socket *SOCKET_I(inode *i) { return &container_of(i, socket_alloc, vfs_inode)->socket; }
 
 /// A family: create() makes the sock behind a fresh socket.
 struct net_proto_family {
@@ -165,29 +187,75 @@ struct net_proto_family {
     result<void> (*create)(socket *s, int protocol, bool kern);
     const char *name;
 };
+/// Publish a family; EEXIST as -errno when taken. Boot.
 int sock_register(const net_proto_family *f);
 
 // --- net/socket.cc ------------------------------------------------------------------------------------------------------
+/// A fresh socket without family, type or sock; null when out of memory. [P]
+socket *sock_alloc();
+/// A socket with its sock by the family's create(): EAFNOSUPPORT, EINVAL, ENFILE, or the family's error. [P]
 result<socket *> sock_create(int family, int type, int protocol);
+/// The same for the kernel's own use: no privilege is asked for.
 result<socket *> sock_create_kern(int family, int type, int protocol);
+/// The open file of a socket (flags: O_NONBLOCK). On failure the socket is still the caller's. [P]
+result<file *> sock_alloc_file(socket *s, u32 flags);
+/// A descriptor for it (flags: O_CLOEXEC, O_NONBLOCK): EMFILE, ENFILE, ENOMEM; on failure the socket is still the caller's. [P]
 result<int> sock_map_fd(socket *s, u32 flags);
+/// End of a socket: ops->release, then the object itself unless a file still holds it. [P]
 void sock_release(socket *s);
+/// Sockets that exist (/proc/net/sockstat "used").
+int sockets_used();
 /// The socket behind fd; EBADF / ENOTSOCK.
 result<socket *> sockfd_lookup_light(int fd, file **f, bool *fput_needed);
 result<size_t> sock_sendmsg(socket *s, msghdr *m, size_t len);
 result<size_t> sock_recvmsg(socket *s, msghdr *m, size_t len, u32 flags);
 /// The socket of a file, or null.
 socket *sock_from_file(file *f);
+/// Timestamp and drop-count control messages of a received packet.
+void __sock_recv_ts_and_drops(msghdr *m, sock *sk, sk_buff *skb);
+inline void sock_recv_ts_and_drops(msghdr *m, sock *sk, sk_buff *skb)
+{
+    if (sk->sk_flags.load(std::memory_order_relaxed) & (SOCK_RXQ_OVFL | SOCK_RCVTSTAMP)) [[unlikely]]
+        __sock_recv_ts_and_drops(m, sk, skb);
+    else
+        sk->sk_stamp = skb->tstamp;
+}
+/// Append one control message for the user (net/core/scm.cc). Too small a buffer: MSG_CTRUNC. EFAULT. [P]
+result<void> put_cmsg(msghdr *m, int level, int type, const void *data, size_t len);
+/// Control message header of the x86_64 ABI; data follows, each message padded to 8 bytes.
+struct cmsghdr {
+    u64 cmsg_len;
+    int cmsg_level;
+    int cmsg_type;
+};
+/// Next message of a sendmsg's (kernel) control buffer after `c`, null: first. Null at the end. EINVAL: ill-formed.
+result<const cmsghdr *> cmsg_next(const msghdr *m, const cmsghdr *c);
+/// Privileged as Linux's CAP_NET_* would be: user 0.
+inline bool capable_net() { return current()->uid == 0; }
+/// The sum of payload bytes that socket calls have copied to and from users since boot (/sys/kernel/debug/net/copied).
+struct net_copied_bytes {
+    u64 to_user = 0, from_user = 0;
+};
+extern percpu<net_copied_bytes> net_copied;
 
 // --- net/core/sock.cc ---------------------------------------------------------------------------------------------------
-sock *sk_alloc(int family, gfp flags, const proto *p);
+/// New sock of protocol p with one reference, or null. [P]
+sock *sk_alloc(int family, gfp flags, proto *p);
+/// The owner's part is gone; the memory follows when the last packet in flight is, and a grace period later. Any context.
 void sk_free(sock *sk);
+/// Queues, default callbacks, limits; ties sk to its socket (null: none). [P]
 void sock_init_data(socket *s, sock *sk);
 inline void sock_hold(sock *sk) { sk->sk_refcnt.get(); }
 void sock_put(sock *sk);
+/// Tie to / cut from the socket; the callbacks see it under sk_callback_lock's rules: RCU on sk_wq.
 void sock_graft(sock *sk, socket *parent);
 void sock_orphan(sock *sk);
 inline wait_queue_head *sk_sleep(sock *sk) { return &rcu_dereference(sk->sk_wq)->wait; }
+/// The usual close of datagram protocols: destroy, unhash, orphan, drop. [P]
+void sk_common_release(sock *sk);
+/// Visit every sock under the list's lock (BH off); f must not sleep.
+void for_each_sock(void (*f)(sock *sk, void *arg), void *arg);
+extern proto *proto_list;
 /// Process side of the socket lock. [P]
 void lock_sock(sock *sk);
 /// Drain the backlog in arrival order, then let go (atlas §9). [P]
@@ -199,6 +267,11 @@ void unlock_sock_fast(sock *sk, bool slow);
 inline void bh_lock_sock(sock *sk) { sk->sk_lock.slock.lock(); }
 inline void bh_unlock_sock(sock *sk) { sk->sk_lock.slock.unlock(); }
 inline bool sock_owned_by_user(const sock *sk) { return sk->sk_lock.owned; }
+/// Bytes waiting (queue and backlog) are more than `limit`.
+inline bool sk_rcvqueues_full(const sock *sk, unsigned limit)
+{
+    return static_cast<unsigned>(sk->sk_backlog.len + sk->sk_rmem_alloc.load(std::memory_order_relaxed)) > limit;
+}
 /// Park a packet for the owner; false when backlog + rmem exceed `limit` (caller counts and frees). slock held.
 [[nodiscard]] bool sk_add_backlog(sock *sk, sk_buff *skb, unsigned limit);
 /// Queue for the reader and call sk_data_ready; ENOMEM when over sk_rcvbuf (caller frees; sk_drops counted).
@@ -210,8 +283,26 @@ void sock_wfree(sk_buff *skb);
 void sock_rfree(sk_buff *skb);
 /// An skb of `size` bytes charged to sk; waits for room unless noblock. EAGAIN, EPIPE, pending sk_err. [P]
 result<sk_buff *> sock_alloc_send_skb(sock *sk, u32 size, bool noblock);
-/// Fetch and clear the pending error.
-int sock_error(sock *sk);
+/// Fetch and clear the pending error: a positive errno or 0.
+inline int sock_error(sock *sk)
+{
+    if (sk->sk_err.load(std::memory_order_relaxed) == 0) [[likely]]
+        return 0;
+    return sk->sk_err.exchange(0);
+}
+/// Errno of an interrupted wait: restart unless there was a time-out.
+inline errno_t sock_intr_errno(s64 timeo) { return timeo == MAX_SCHEDULE_TIMEOUT ? ERESTARTSYS : EINTR; }
+inline int sk_wmem_alloc_get(const sock *sk) { return sk->sk_wmem_alloc.load() - 1; }
+/// Less than half of the send buffer is in flight.
+inline bool sock_writeable(const sock *sk) { return sk->sk_wmem_alloc.load() < sk->sk_sndbuf / 2; }
+/// Queue an error report (MSG_ERRQUEUE). ENOMEM when over sk_rcvbuf (caller frees).
+result<void> sock_queue_err_skb(sock *sk, sk_buff *skb);
+/// A sleeper is on the wait queue; orders the caller's change before the look.
+inline bool wq_has_sleeper(socket_wq *wq)
+{
+    smp_mb();
+    return wq && wq->wait.active();
+}
 inline s64 sock_rcvtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_rcvtimeo; }
 inline s64 sock_sndtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_sndtimeo; }
 /// SOL_SOCKET options.
@@ -225,13 +316,21 @@ void sock_def_wakeup(sock *sk);
 /// Cached route of a connected socket: referenced if still valid, else dropped and null.
 dst_entry *sk_dst_check(sock *sk);
 void sk_dst_set(sock *sk, dst_entry *d);
-extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max;
+inline void sk_dst_reset(sock *sk) { sk_dst_set(sk, nullptr); }
+extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max, sysctl_somaxconn;
 
 // --- net/core/datagram.cc -----------------------------------------------------------------------------------------------
-/// Take (or peek at) the first packet, sleeping exclusively if there is none (rows U-08, U-09). EAGAIN, EINTR, sk_err. [P]
+/// Take (or peek at) the first packet, sleeping exclusively if there is none (rows U-08, U-09). Null: receive side shut
+/// down. *peeked: it had been peeked at before. EAGAIN, EINTR, sk_err. Linux __skb_recv_datagram. [P]
 result<sk_buff *> skb_recv_datagram(sock *sk, u32 flags, bool noblock, bool *peeked);
 result<void> skb_copy_datagram_iter(const sk_buff *skb, u32 offset, iov_iter &to, u32 n);
 /// Copy and verify the checksum in one pass; EINVAL when wrong.
 result<void> skb_copy_and_csum_datagram_iter(sk_buff *skb, u32 hlen, iov_iter &to);
 void skb_free_datagram_locked(sock *sk, sk_buff *skb);
+/// Drop a bad packet that skb_recv_datagram gave (off the queue too when it was peeked at). False: another reader did.
+bool skb_kill_datagram(sock *sk, sk_buff *skb, u32 flags);
+/// Nothing to verify any more (Linux skb_csum_unnecessary; a looped-back CHECKSUM_PARTIAL counts).
+inline bool skb_csum_unnecessary(const sk_buff *skb) { return skb->ip_summed & CHECKSUM_UNNECESSARY; }
+/// Verify the sum over the whole packet onto skb->csum (pseudo header): true when it is right.
+bool skb_checksum_complete(sk_buff *skb);
 u32 datagram_poll(file *f, socket *s, poll_table *pt);

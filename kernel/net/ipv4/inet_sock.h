@@ -23,14 +23,15 @@ inline const inet_sock *inet_sk(const sock *sk) { return static_cast<const inet_
 
 /// Socket type/protocol table entry (Linux inet_protosw; row K-02).
 struct inet_protosw {
-    list_node list_;
     int type;
     int protocol;
     proto *prot;
     const proto_ops *ops;
     u8 flags;
+    inet_protosw *next = nullptr; // of the same type
 };
 constexpr u8 INET_PROTOSW_REUSE = 1, INET_PROTOSW_PERMANENT = 2;
+/// Add to the table of its type: permanent entries stay in front, others override non-permanent ones. Boot.
 void inet_register_protosw(inet_protosw *p);
 extern const proto_ops inet_stream_ops, inet_dgram_ops, inet_sockraw_ops;
 extern proto udp_prot, raw_prot, ping_prot;
