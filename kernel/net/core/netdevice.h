@@ -3,6 +3,7 @@
 #pragma once
 
 #include "lib/percpu.h"
+#include "mm/static_object.h"
 #include "net/core/skbuff.h"
 #include "net/uapi.h"
 #include "sched/mutex.h"
@@ -15,7 +16,8 @@ struct napi_struct;
 struct netdev_hw_addr;
 
 /// rtnl: all device, address and route configuration. [P]
-extern mutex &rtnl_mutex;
+extern static_object<mutex> rtnl_storage;
+#define rtnl_mutex (*rtnl_storage)
 
 struct net_device_stats {
     u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped, multicast, collisions,
@@ -120,6 +122,7 @@ struct napi_struct : pinned {
     const char *poll_name = "";
     net_device *dev = nullptr;
     napi_struct *dev_next = nullptr;
+    u32 irq = 0; // interrupt that schedules it, for the netdev dump; 0: none. Set by the driver
 };
 
 /// Per-CPU receive and transmit state (atlas §2, §26.1). Own CPU only, IRQs off for the lists.
@@ -132,7 +135,8 @@ struct softnet_data {
     sk_buff *completion_queue = nullptr;
     u64 processed = 0, dropped = 0, time_squeeze = 0, cpu_collision = 0, received_rps = 0;
 };
-extern percpu<softnet_data> &softnet_data_percpu;
+extern static_object<percpu<softnet_data>> softnet_storage;
+#define softnet_data_percpu (*softnet_storage)
 extern int netdev_budget, weight_p, netdev_max_backlog;
 
 /// A protocol's or tap's entry in ptype_base (type & 15) or ptype_all.
@@ -151,6 +155,10 @@ void dev_remove_pack(packet_type *pt);
 /// Ethernet device with `priv_size` bytes of zeroed driver data and `queues` transmit/receive queues; null: no memory.
 net_device *alloc_etherdev_mq(size_t priv_size, unsigned queues);
 template <class T> T *netdev_priv(net_device *dev) { return static_cast<T *>(dev->priv); }
+/// Any device: `setup` fills in what its kind has in common; `name` may hold a %d.
+net_device *alloc_netdev_mq(size_t priv_size, const char *name, void (*setup)(net_device *), unsigned queues);
+/// What Ethernet devices have in common: header operations, addresses, MTU 1500, queue of 1000.
+void ether_setup(net_device *dev);
 /// Give it a name ("eth%d") and an index and publish it; takes rtnl itself. 0 or -errno.
 int register_netdev(net_device *dev);
 void unregister_netdev(net_device *dev);

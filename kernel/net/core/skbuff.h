@@ -87,11 +87,14 @@ inline void skb_reset_mac_header(sk_buff *skb) { skb->mac_header = static_cast<u
 inline int skb_transport_offset(const sk_buff *skb) { return static_cast<int>(skb_transport_header(skb) - skb->data); }
 inline int skb_network_offset(const sk_buff *skb) { return static_cast<int>(skb_network_header(skb) - skb->data); }
 
+/// What a head counts for in truesize: the slab object of Linux's sk_buff, so that buffers fill at the same packet.
+constexpr u32 SKB_HEAD_TRUESIZE = 256;
+static_assert(sizeof(sk_buff) <= SKB_HEAD_TRUESIZE);
 /// Bytes charged for a packet with `size` data bytes (Linux SKB_TRUESIZE).
 constexpr u32 SKB_DATA_ALIGN(u32 n) { return (n + 63) & ~63u; }
 constexpr u32 SKB_TRUESIZE(u32 size)
 {
-    return size + SKB_DATA_ALIGN(sizeof(sk_buff)) + SKB_DATA_ALIGN(sizeof(skb_shared_info));
+    return size + SKB_HEAD_TRUESIZE + SKB_DATA_ALIGN(sizeof(skb_shared_info));
 }
 
 /// A fresh skb has a trace id (trace_new_id()) while tracing is on, else 0.

@@ -163,3 +163,38 @@ struct icmp_err {
 extern const icmp_err icmp_err_convert[16];
 /// Echo replies and errors for ping sockets (SOCK_DGRAM, IPPROTO_ICMP): set by net/ipv4/ping.cc. Takes no ownership; returns taken.
 extern bool (*ping_rcv_hook)(sk_buff *skb);
+
+// --- Boot: called by inet_init() in this order, between inet_add_protocol() of the others and the end -----------------------
+/// ICMP's entry for inet_add_protocol(&icmp_protocol, IPPROTO_ICMP).
+extern const net_protocol icmp_protocol;
+extern const net_protocol igmp_protocol;
+/// ARP: neighbour table, packet type, /proc/net/arp.
+void arp_init();
+/// Routing tables, device configuration, reassembly, IPv4's /proc files.
+void ip_init();
+/// ICMP's sysctls and rate limits.
+void icmp_init();
+/// ETH_P_IP → ip_rcv: inet_init() adds it with dev_add_pack() last.
+extern packet_type ip_packet_type;
+
+// --- IP options (RFC 791 §3.1) ---------------------------------------------------------------------------------------------
+/// Check user-supplied options (IP_OPTIONS) of `n` bytes; EINVAL. The result has room for padding.
+result<ip_options> ip_options_get(const u8 *data, unsigned n);
+/// Options for an answer to a received packet (record route, timestamp, source route reversed). 0 or -EINVAL.
+int ip_options_echo(ip_options *dopt, const sk_buff *skb);
+/// Write opt behind the basic header of skb; the header's ihl already counts them.
+void ip_options_build(sk_buff *skb, const ip_options *opt, be32 daddr, const rtable *rt);
+
+// --- Local multicast (igmp.cc): IP_ADD_MEMBERSHIP ----------------------------------------------------------------------------
+/// Join / leave a group on a device: counted per device; the device's filter follows. [P] rtnl taken inside. 0 or -errno.
+int ip_mc_join_dev(net_device *dev, be32 group);
+int ip_mc_leave_dev(net_device *dev, be32 group);
+/// Whether this host is a member of the group on dev. Any context.
+bool ip_check_mc(const net_device *dev, be32 group);
+/// The device that multicast to `group` uses when the socket did not say: by route, else the first up multicast device; referenced or null.
+net_device *ip_mc_find_dev(be32 group, be32 local_addr, u32 ifindex);
+
+/// PMTU learned for a destination: ICMP fragmentation needed. [S]
+void ipv4_update_pmtu(be32 daddr, u32 mtu);
+/// A connected socket's or neighbour's hint that the path works: reachability of the next hop (Linux dst_confirm).
+void ip_confirm_neighbour(const rtable *rt, be32 daddr);
