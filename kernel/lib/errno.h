@@ -18,4 +18,6 @@ enum errno_t : int {
     EHOSTUNREACH = 113, EALREADY = 114, EINPROGRESS = 115, ESTALE = 116, ENOMEDIUM = 123,
     /// Kernel-internal: restart the system call after a signal unless a handler without SA_RESTART ran.
     ERESTARTSYS = 512, ERESTARTNOINTR = 513, ENOIOCTLCMD = 515,
+    /// Restart unless a handler ran: waits for a signal as such (sigsuspend, poll, select).
+    ERESTARTNOHAND = 514,
 };

@@ -116,6 +116,10 @@ result<void> mm_check_mapped(mm_struct *mm, u64 addr, u64 len);
 size_t mm_read(mm_struct *mm, u64 addr, void *buf, size_t n);
 /// Fill with zeroes, like mm_write. [P]
 result<void> mm_clear(mm_struct *mm, u64 addr, size_t n);
+/// Compare and exchange a word of user memory (4-byte aligned), made writable first; returns the value found. [P]
+result<u32> mm_cmpxchg(mm_struct *mm, u64 addr, u32 expected, u32 desired);
+/// Physical address of a byte in a MAP_SHARED area, stable while it is mapped; 0 when `addr` is private memory. [P]
+result<u64> mm_shared_phys(mm_struct *mm, u64 addr);
 /// Visit the areas in order of address with the mm locked (/proc/PID/maps). `f` must not touch user memory. [P]
 void mm_for_each_area(mm_struct *mm, void (*f)(const vm_area &, void *), void *arg);
 /// Boot: caches "mm_struct", "vm_area_struct".

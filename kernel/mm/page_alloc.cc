@@ -277,13 +277,13 @@ void free_range(u64 start, u64 end)
     for (u64 pfn = start; pfn < end; pfn++)
         pfn_to_page(pfn)->flags = 0;
     zone->total_pages += end - start;
-    kasan_poison(phys_to_virt(start << PAGE_SHIFT), (end - start) << PAGE_SHIFT);
     while (start < end) {
         unsigned order = MAX_ORDER - 1;
         while ((start & ((u64{1} << order) - 1)) || start + (u64{1} << order) > end)
             order--;
         page *p = pfn_to_page(start);
         poison_free(p, PAGE_SIZE << order);
+        kasan_poison(page_address(p), PAGE_SIZE << order);
         buddy_free(p, order);
         start += u64{1} << order;
     }

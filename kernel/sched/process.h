@@ -21,6 +21,9 @@ struct process_file_ops {
 };
 extern const process_file_ops *process_files;
 
+/// A session leader is gone: its terminal sends SIGHUP and forgets the session. Set by the terminal layer, or null. [P]
+extern void (*process_tty_hangup)(signal_state *s);
+
 /// clone/fork/vfork of the current task. Returns the child's pid. [P]
 result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls, const pt_regs *regs);
 /// Make the current kernel thread process 1: own signals, no parent. 0 or -ENOMEM. [P] boot.
@@ -53,7 +56,7 @@ void process_times(task_struct *t, u64 *utime, u64 *stime);
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset);
 result<s64> futex_wake(u64 uaddr, bool shared, u32 nr, u32 bitset);
 result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_requeue, const u32 *cmpval);
-/// FUTEX_WAKE_OP.
+/// FUTEX_WAKE_OP: change *uaddr2 by the coded operation, wake at uaddr, and at uaddr2 if its old value compares.
 result<s64> futex_wake_op(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_wake2, u32 op);
 /// A dying thread's robust list: mark the owners dead and wake. [P]
 void exit_robust_list();

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MIT
+// The end of threads and processes: giving up what they hold, handing children over, telling the parent, being reaped.
+// Linux: kernel/exit.c. Context: process. Locks: tasklist_lock (irqsave) → signal_state.lock.
+//
+// References: a task holds one on itself, dropped when its last schedule() is over; the other belongs to whoever reaps it:
+// the parent in wait, or the thread itself when nobody waits for it.
+
+#include "lib/printk.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "sched/process.h"
+#include "sched/signal_internal.h"
+
+namespace
+{
+/// Stop being found: lists of children, threads, pids. Returns the signal state, for the caller to drop after the lock.
+signal_state *unlink_task(task_struct *t)
+{
+    if (t->sibling.linked())
+        t->sibling.unlink();
+    if (t->tasks.linked())
+        t->tasks.unlink();
+    if (t->pid_link.linked())
+        t->pid_link.unlink();
+    t->exit_state.store(EXIT_DEAD);
+    signal_state *s = t->signal;
+    if (!s)
+        return nullptr;
+    spin_guard<plain> g{s->lock};
+    if (t->thread_node.linked())
+        t->thread_node.unlink();
+    flush_sigqueue(t->sig.pending);
+    t->signal = nullptr;
+    return s;
+}
+
+/// Children of a dying process go to process 1, which must reap those that are dead already.
+void reparent_children(task_struct *t)
+{
+    bool dead_ones = false;
+    while (task_struct *c = t->children.pop_front()) {
+        c->parent = init_task;
+        init_task->children.push_back(*c);
+        c->exit_signal = static_cast<s32>(SIGCHLD);
+        dead_ones |= c->exit_state.load() == EXIT_ZOMBIE;
+    }
+    if (!dead_ones)
+        return;
+    send_signal_locked(init_task, SIGCHLD, kernel_siginfo{}, true);
+    wake_up_all(&init_task->wait_child);
+}
+
+/// The last thread of a process is gone: its leader can be waited for. True: by nobody, reap it at once.
+bool process_ends(task_struct *leader)
+{
+    reparent_children(leader);
+    leader->exit_state.store(EXIT_ZOMBIE);
+    s32 status = leader->exit_code;
+    if (!leader->parent)
+        return true;
+    return (status & 0x7f) ? notify_parent(leader, CLD_KILLED, status & 0x7f)
+                           : notify_parent(leader, CLD_EXITED, status >> 8 & 0xff);
+}
+
+void account_gone_thread(task_struct *t, signal_state *s)
+{
+    s->utime += t->utime;
+    s->stime += t->stime;
+    s->nvcsw += t->nvcsw.load(std::memory_order_relaxed);
+    s->nivcsw += t->nivcsw.load(std::memory_order_relaxed);
+}
+
+/// Leave the process. Tasks to be reaped now come back in reap[0…1].
+void leave_process(task_struct *t, task_struct *reap[2])
+{
+    spin_guard<irqsave> g{tasklist_lock};
+    signal_state *s = t->signal;
+    task_struct *leader = t->group_leader;
+    bool last;
+    {
+        spin_guard<plain> l{s->lock};
+        last = --s->nr_threads == 0;
+        account_gone_thread(t, s);
+        if (s->group_exit)
+            leader->exit_code = s->group_exit_code;
+        if (s->group_exec && s->nr_threads == 1)
+            wake_up_process(s->group_exec);
+    }
+    if (t != leader) {
+        reap[0] = t;
+        t->exit_state.store(EXIT_DEAD);
+    } else if (!last) {
+        t->exit_state.store(EXIT_ZOMBIE); // waits for its threads; notify_parent comes with the last
+    }
+    if (last && process_ends(leader))
+        reap[1] = leader;
+    if (last)
+        leader->signal->owner = nullptr;
+}
+
+void drop_resources(task_struct *t)
+{
+    mm_struct *mm = t->mm;
+    if (mm) {
+        signal_state *s = t->signal;
+        s->maxrss = max(s->maxrss, mm->rss.load(std::memory_order_relaxed));
+        irq_flags flags = local_irq_save();
+        t->mm = nullptr;
+        arch_activate_mm(nullptr);
+        local_irq_restore(flags);
+        mm_put(mm);
+    }
+    if (t->files)
+        process_files->files_put(t->files);
+    if (t->fs)
+        process_files->fs_put(t->fs);
+    t->files = nullptr;
+    t->fs = nullptr;
+}
+
+/// A session leader's death hangs up its terminal.
+void leave_session(task_struct *t)
+{
+    signal_state *s = t->signal;
+    bool last;
+    {
+        spin_guard<irqsave> g{s->lock};
+        last = s->nr_threads == 1;
+    }
+    if (last && s->leader && process_tty_hangup)
+        process_tty_hangup(s);
+}
+
+} // namespace
+
+void (*process_tty_hangup)(signal_state *s);
+
+void release_task(task_struct *t)
+{
+    signal_state *s;
+    {
+        spin_guard<irqsave> g{tasklist_lock};
+        s = unlink_task(t);
+    }
+    if (s)
+        signal_put(s);
+    put_task(t);
+}
+
+bool notify_parent(task_struct *t, int code, int status)
+{
+    task_struct *parent = t->parent;
+    if (!parent || !parent->signal)
+        return true;
+    kernel_siginfo info;
+    info.code = code;
+    info.p = {t->pid, static_cast<u32>(t->uid), static_cast<u64>(status), 0, 0};
+    info.p.utime = static_cast<s64>(t->utime / (NSEC_PER_SEC / 100));
+    info.p.stime = static_cast<s64>(t->stime / (NSEC_PER_SEC / 100));
+    bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
+    const kernel_sigaction &a = parent->signal->action[SIGCHLD - 1];
+    auto sig = static_cast<unsigned>(ended ? t->exit_signal : s32{SIGCHLD});
+    bool unwanted = ended && sig == SIGCHLD && (a.handler == SIG_IGN || (a.flags & SA_NOCLDWAIT));
+    bool send = sig && sig <= NSIG && (ended ? a.handler != SIG_IGN || sig != SIGCHLD : !(a.flags & SA_NOCLDSTOP));
+    if (send)
+        send_signal_locked(parent, sig, info, true);
+    wake_up_all(&parent->wait_child);
+    return unwanted;
+}
+
+void mm_release()
+{
+    task_struct *t = current();
+    if (t->robust_list)
+        exit_robust_list();
+    u64 tid_addr = t->clear_child_tid;
+    t->clear_child_tid = 0;
+    if (tid_addr && t->mm->users.read() > 1) {
+        (void)put_user(user_ptr<s32>{tid_addr}, 0).err();
+        (void)futex_wake(tid_addr, true, 1, ~u32{0}).err();
+    }
+    if (completion *c = t->vfork_done) {
+        t->vfork_done = nullptr;
+        complete(c);
+    }
+}
+
+void do_exit(int code)
+{
+    task_struct *t = current();
+    if (t == init_task && (!t->signal || t->signal->nr_threads == 1))
+        panic("Attempted to kill init! exitcode=0x%08x", static_cast<unsigned>(code));
+    t->flags |= PF_EXITING;
+    t->exit_code = code;
+    if (t->mm)
+        mm_release();
+    if (t->signal)
+        leave_session(t);
+    drop_resources(t);
+    task_struct *reap_now[2] = {};
+    if (t->signal)
+        leave_process(t, reap_now);
+    else
+        reap_now[0] = t;
+    for (task_struct *r : reap_now)
+        if (r)
+            release_task(r);
+    local_irq_disable();
+    t->state.store(TASK_DEAD);
+    schedule();
+    panic("a dead task runs");
+}
+
+void do_group_exit(int code)
+{
+    signal_state *s = current()->signal;
+    {
+        spin_guard<irqsave> g{s->lock};
+        if (s->group_exit)
+            code = s->group_exit_code;
+        else
+            start_group_exit(s, code);
+    }
+    do_exit(code);
+}
+
+namespace
+{
+/// The only thread left is not the leader: it becomes it, taking its pid and its place among the parent's children.
+/// tasklist_lock held; the old leader is dead and comes back for release.
+task_struct *take_over_leadership(task_struct *t)
+{
+    task_struct *old = t->group_leader;
+    s32 pid = t->pid;
+    t->pid = old->pid;
+    old->pid = pid;
+    t->pid_link.unlink(); // our bucket is the old leader's now, and the other way round: it leaves soon
+    t->pid_link.insert_between(old->pid_link.prev, &old->pid_link);
+    old->pid_link.unlink();
+    t->sibling.insert_between(old->sibling.prev, &old->sibling);
+    old->sibling.unlink();
+    t->children.splice_back(old->children);
+    for (task_struct &c : t->children)
+        c.parent = t;
+    t->group_leader = t;
+    old->group_leader = t;
+    t->parent = old->parent;
+    t->exit_signal = old->exit_signal;
+    old->exit_signal = -1;
+    t->signal->owner = t;
+    t->start_time = old->start_time;
+    if (init_task == old)
+        init_task = t;
+    return old;
+}
+} // namespace
+
+int de_thread()
+{
+    task_struct *t = current();
+    signal_state *s = t->signal;
+    {
+        spin_guard<irqsave> g{s->lock};
+        if (s->group_exit || s->group_exec)
+            return -EAGAIN;
+        if (s->nr_threads > 1) {
+            s->group_exec = t;
+            for (task_struct &o : s->threads)
+                if (&o != t)
+                    kill_thread(&o);
+        }
+    }
+    for (;;) {
+        set_current_state(TASK_UNINTERRUPTIBLE);
+        if (read_once(s->nr_threads) == 1)
+            break;
+        schedule();
+    }
+    set_current_state(TASK_RUNNING);
+    task_struct *old = nullptr;
+    {
+        spin_guard<irqsave> g{tasklist_lock};
+        if (t->group_leader != t)
+            old = take_over_leadership(t);
+        s->group_exec = nullptr;
+        t->exit_signal = static_cast<s32>(SIGCHLD);
+    }
+    if (old)
+        release_task(old);
+    return 0;
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// New processes and threads. Linux: kernel/fork.c copy_process, do_fork.
+// Context: process. Locks: tasklist_lock and the parent's signal lock for the moment of joining.
+// The child is built while nobody else sees it; whatever fails before that point is undone in reverse order.
+
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "mm/slab.h"
+#include "sched/process.h"
+#include "sched/signal_internal.h"
+
+const process_file_ops *process_files;
+
+namespace
+{
+kmem_cache *signal_cache()
+{
+    static kmem_cache *c;
+    if (!c)
+        c = kmem_cache_create("signal_cache", sizeof(signal_state), 64);
+    return c;
+}
+
+result<void> copy_mm(u64 flags, task_struct *t)
+{
+    mm_struct *mm = current()->mm;
+    if (flags & CLONE_VM) {
+        mm_get(mm);
+        t->mm = mm;
+        return {};
+    }
+    t->mm = mm_dup(mm);
+    if (!t->mm)
+        return error{ENOMEM};
+    return {};
+}
+
+result<void> copy_files(u64 flags, task_struct *t)
+{
+    task_struct *me = current();
+    if (flags & CLONE_FILES) {
+        process_files->files_get(me->files);
+        t->files = me->files;
+    } else if (!(t->files = process_files->files_dup(me->files))) {
+        return error{ENOMEM};
+    }
+    if (flags & CLONE_FS) {
+        process_files->fs_get(me->fs);
+        t->fs = me->fs;
+    } else if (!(t->fs = process_files->fs_dup(me->fs))) {
+        return error{ENOMEM};
+    }
+    return {};
+}
+
+result<void> copy_signal(u64 flags, task_struct *t)
+{
+    signal_state *mine = current()->signal;
+    if (flags & CLONE_THREAD) {
+        mine->count.get();
+        t->signal = mine;
+        return {};
+    }
+    auto *s = kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
+    if (!s)
+        return error{ENOMEM};
+    spin_guard<irqsave> g{mine->lock};
+    memcpy(s->action, mine->action, sizeof(s->action));
+    memcpy(s->rlim, mine->rlim, sizeof(s->rlim));
+    s->pgrp = mine->pgrp;
+    s->session = mine->session;
+    s->tty = mine->tty;
+    s->owner = t;
+    t->signal = s;
+    return {};
+}
+
+/// What a child takes over by value.
+void copy_fields(task_struct *t)
+{
+    task_struct *me = current();
+    memcpy(t->comm, me->comm, sizeof(t->comm));
+    t->cpus_allowed = me->cpus_allowed;
+    t->nice = me->nice;
+    t->vruntime = me->vruntime;
+    t->flags = PF_FORKNOEXEC;
+    t->uid = me->uid;
+    t->gid = me->gid;
+    t->euid = me->euid;
+    t->egid = me->egid;
+    t->suid = me->suid;
+    t->sgid = me->sgid;
+    t->sig.blocked = me->sig.blocked;
+}
+
+void undo(task_struct *t)
+{
+    if (t->mm)
+        mm_put(t->mm);
+    if (t->files)
+        process_files->files_put(t->files);
+    if (t->fs)
+        process_files->fs_put(t->fs);
+    if (t->signal)
+        signal_put(t->signal);
+    t->mm = nullptr;
+    t->files = nullptr;
+    t->fs = nullptr;
+    t->signal = nullptr;
+    put_task(t);
+    put_task(t); // both references are ours: it never ran
+}
+
+result<void> check_flags(u64 flags)
+{
+    if ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND))
+        return error{EINVAL};
+    if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
+        return error{EINVAL};
+    if (flags & (CLONE_NEWNS | CLONE_NEWMASK)) // namespaces: not configured in, as Linux says it
+        return error{EINVAL};
+    return {};
+}
+
+/// Enter the child into the lists. EINTR-like failure when the process is being killed meanwhile.
+result<void> join(u64 flags, task_struct *t)
+{
+    task_struct *me = current();
+    signal_state *s = t->signal;
+    bool thread = flags & CLONE_THREAD;
+    t->group_leader = thread ? me->group_leader : t;
+    t->tgid = thread ? me->tgid : 0;
+    task_struct *parent = flags & CLONE_PARENT ? me->group_leader->parent : me->group_leader;
+    task_publish(t, thread ? nullptr : parent);
+    spin_guard<irqsave> g{tasklist_lock};
+    if (thread)
+        t->parent = me->group_leader->parent;
+    spin_guard<plain> l{s->lock};
+    if (me->signal->group_exit || me->signal->group_exec) {
+        if (t->sibling.linked())
+            t->sibling.unlink();
+        return error{EAGAIN};
+    }
+    s->threads.push_back(*t);
+    s->nr_threads++;
+    return {};
+}
+
+result<task_struct *> copy_process(u64 flags, u64 stack, u64 tls, const pt_regs *regs)
+{
+    TRY_VOID(check_flags(flags));
+    task_struct *t = task_alloc();
+    if (!t)
+        return error{ENOMEM};
+    copy_fields(t);
+    result<void> r = copy_mm(flags, t);
+    if (r)
+        r = copy_files(flags, t);
+    if (r)
+        r = copy_signal(flags, t);
+    if (!r) {
+        undo(t);
+        return r.fail();
+    }
+    arch_thread_fork(t, regs, stack, flags & CLONE_SETTLS ? tls : 0);
+    if (!(flags & CLONE_VM) || (flags & CLONE_VFORK)) {
+        t->sig.sas_sp = current()->sig.sas_sp;
+        t->sig.sas_size = current()->sig.sas_size;
+        t->sig.sas_flags = current()->sig.sas_flags;
+    }
+    t->exit_signal = flags & CLONE_THREAD ? -1 : static_cast<s32>(flags & 0xff);
+    return t;
+}
+} // namespace
+
+void signal_put(signal_state *s)
+{
+    if (!s->count.put())
+        return;
+    hrtimer_cancel(&s->real_timer);
+    flush_sigqueue(s->shared);
+    kmem_cache_delete(signal_cache(), s);
+}
+
+signal_state *signal_alloc()
+{
+    return kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
+}
+
+result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls, const pt_regs *regs)
+{
+    task_struct *t = TRY(copy_process(flags, stack, tls, regs));
+    completion vfork;
+    if (flags & CLONE_VFORK)
+        t->vfork_done = &vfork;
+    if (flags & CLONE_CHILD_SETTID)
+        t->set_child_tid = child_tid;
+    if (flags & CLONE_CHILD_CLEARTID)
+        t->clear_child_tid = child_tid;
+    result<void> joined = join(flags, t);
+    if (!joined) {
+        undo(t);
+        return joined.fail();
+    }
+    s32 pid = t->pid;
+    if (flags & CLONE_PARENT_SETTID)
+        (void)put_user(user_ptr<s32>{parent_tid}, pid).err();
+    // Into the child's memory, which is a copy of ours unless it is shared.
+    if ((flags & CLONE_CHILD_SETTID) && t->mm != current()->mm)
+        (void)mm_write(t->mm, child_tid, &pid, sizeof(pid)).err();
+    else if (flags & CLONE_CHILD_SETTID)
+        (void)put_user(user_ptr<s32>{child_tid}, pid).err();
+    wake_up_new_task(t);
+    if (flags & CLONE_VFORK)
+        wait_for_completion(&vfork);
+    return pid;
+}
+
+int become_init()
+{
+    task_struct *t = current();
+    auto *s = signal_alloc();
+    if (!s)
+        return -ENOMEM;
+    s->owner = t;
+    s->unkillable = true;
+    t->signal = s;
+    t->exit_signal = static_cast<s32>(SIGCHLD);
+    spin_guard<irqsave> g{tasklist_lock};
+    s->threads.push_back(*t);
+    s->nr_threads = 1;
+    return 0;
+}

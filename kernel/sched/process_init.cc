@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// What mm/ needs from the scheduler's side (it may not include it): an mm's sleeping lock, and the signals of bad faults.
+// Also the interval timer of a process, which is nothing but a late signal. Context: as mm_task_ops says.
+
+#include "lib/initcall.h"
+#include "lib/printk.h"
+#include "mm/mm.h"
+#include "mm/slab.h"
+#include "sched/process.h"
+#include "sched/signal_internal.h"
+
+/// The sleeping lock that mm.h leaves opaque.
+struct mm_lock {
+    mutex m{"mm_struct.lock"};
+};
+
+namespace
+{
+mm_lock *lock_alloc() { return knew<mm_lock>(GFP_KERNEL); }
+void lock_free(mm_lock *l) { kdelete(l); }
+void lock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS { l->m.lock(); }
+void unlock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS { l->m.unlock(); }
+
+void oom_kill()
+{
+    task_struct *t = current();
+    pr_err("Out of memory: Kill process %d (%s)", t->pid, t->comm);
+    signal_state *s = t->signal;
+    spin_guard<irqsave> g{s->lock};
+    if (!s->group_exit)
+        start_group_exit(s, static_cast<int>(SIGKILL));
+}
+
+void sigbus(u64 addr)
+{
+    kernel_siginfo info;
+    info.code = 2; // BUS_ADRERR
+    info.addr = addr;
+    force_signal(SIGBUS, info);
+}
+
+const mm_task_ops ops{lock_alloc, lock_free, lock, unlock, oom_kill, sigbus};
+
+int process_init()
+{
+    mm_tasks = &ops;
+    mm_init();
+    return 0;
+}
+early_initcall(process_init);
+} // namespace
+
+u64 real_timer_expired(hrtimer *timer)
+{
+    signal_state *s = container_of(timer, signal_state, real_timer);
+    kernel_siginfo info;
+    info.code = SI_KERNEL;
+    u64 next = 0;
+    {
+        spin_guard<irqsave> g{tasklist_lock};
+        if (!s->owner)
+            return 0;
+        send_signal_locked(s->owner, SIGALRM, info, true);
+        if (s->real_interval)
+            next = timer->expires + s->real_interval;
+    }
+    u64 now = ktime_get();
+    if (next && next <= now) // missed periods count once
+        next = now + s->real_interval - (now - next) % s->real_interval;
+    return next;
+}
+
+void set_real_timer(u64 first, u64 interval, u64 *old_left, u64 *old_interval)
+{
+    signal_state *s = current()->signal;
+    u64 expires = s->real_timer.expires;
+    u64 now = ktime_get();
+    bool was = hrtimer_cancel(&s->real_timer);
+    *old_left = was ? max(expires > now ? expires - now : 0, u64{1}) : 0;
+    *old_interval = s->real_interval;
+    s->real_interval = interval;
+    if (first)
+        hrtimer_start(&s->real_timer, now + first);
+}
