@@ -5,8 +5,9 @@
 
 using initcall_fn = int (*)();
 
-/// One registered initcall.
-struct initcall {
+/// One registered initcall. Its size is its alignment: the linker lays entries side by side as an array, and the compiler must
+/// not leave gaps between them.
+struct alignas(32) initcall {
     initcall_fn fn;
     const char *name;
     const char *level;
