@@ -7,14 +7,13 @@
 #include "fs/file.h"
 #include "lib/string.h"
 #include "sched/rcu.h"
-#include "sched/sched.h"
+#include "sched/signal.h"
 
 namespace
 {
 constexpr unsigned NR_OPEN_DEFAULT = 64;
 constexpr unsigned NR_OPEN_MAX = 1024 * 1024;
 int sysctl_nr_open = NR_OPEN_MAX;
-u64 (*rlimit_nofile_hook)();
 
 /// The arrays, replaced as a whole when they grow.
 struct fdtable {
@@ -67,14 +66,10 @@ int *nr_open_sysctl()
     return &sysctl_nr_open;
 }
 
-void set_rlimit_nofile_hook(u64 (*f)())
-{
-    rlimit_nofile_hook = f;
-}
-
 u64 rlimit_nofile()
 {
-    u64 n = rlimit_nofile_hook ? rlimit_nofile_hook() : 1024;
+    const signal_state *sig = current()->signal;
+    u64 n = sig ? read_once(sig->rlim[RLIMIT_NOFILE].cur) : 1024;
     return min<u64>(n, static_cast<u64>(sysctl_nr_open));
 }
 

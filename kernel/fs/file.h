@@ -4,10 +4,8 @@
 
 #include "fs/internal.h"
 
-/// RLIMIT_NOFILE of the current process, clamped to /proc/sys/fs/nr_open (1024 until set_rlimit_nofile_hook).
+/// RLIMIT_NOFILE of the current process, at most /proc/sys/fs/nr_open; 1024 for kernel threads.
 u64 rlimit_nofile();
-/// Where limits are kept: called once at boot by whoever implements setrlimit.
-void set_rlimit_nofile_hook(u64 (*f)());
 /// close(2): EBADF.
 result<void> close_fd(unsigned fd);
 /// Make `fd` refer to `file` (a new reference is taken), closing what it was (dup2). EBADF: beyond the limit.

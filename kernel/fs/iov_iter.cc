@@ -2,7 +2,7 @@
 // iov_iter: the two ends of a read or write, in pieces. Linux: lib/iov_iter.c. Process context for user memory.
 // Not thread-safe: an iterator belongs to one call.
 
-#include "fs/fs.h"
+#include "fs/iovec.h"
 #include "lib/checksum.h"
 #include "lib/string.h"
 
@@ -145,4 +145,28 @@ result<void> iov_iter::csum_copy_to(const void *from, size_t n, u32 *csum)
         memcpy(to, src + done, part);
         return true;
     });
+}
+
+result<void> user_iovec::import(user_ptr<const void> uvec, u64 n)
+{
+    if (n > UIO_MAXIOV)
+        return error{EINVAL};
+    if (n > 8) {
+        heap_ = static_cast<iov_iter::piece *>(kmalloc(n * sizeof(iov_iter::piece), GFP_KERNEL));
+        if (!heap_)
+            return error{ENOMEM};
+    }
+    iov_iter::piece *v = heap_ ? heap_ : fast_;
+    TRY_VOID(copy_from_user(v, uvec, n * sizeof(iov_iter::piece)));
+    size_t total = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (v[i].len > static_cast<u64>(INT64_MAX))
+            return error{EINVAL};
+        if (!access_ok(v[i].base, v[i].len))
+            return error{EFAULT};
+        v[i].len = min<u64>(v[i].len, MAX_RW_COUNT - total);
+        total += v[i].len;
+    }
+    n_ = static_cast<unsigned>(n);
+    return {};
 }

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+// poll, ppoll, select, pselect6: time-outs, signal masks and user memory around fs/select.cc. Linux: fs/select.c. Process context.
+
+#include "fs/file.h"
+#include "lib/string.h"
+#include "mm/slab.h"
+#include "sched/signal.h"
+#include "syscall/file.h"
+
+namespace
+{
+constexpr u64 FOREVER = ~u64{0};
+
+/// Absolute time of a relative one; saturates to "for ever".
+u64 deadline(u64 ns)
+{
+    u64 at;
+    return __builtin_add_overflow(ktime_get(), ns, &at) ? FOREVER : at;
+}
+
+/// A user's relative time (null pointer: for ever). `unit_ns`: of the second field. EINVAL, EFAULT.
+template <class T> result<u64> read_timeout(user_ptr<T> user, s64 T::*fraction, s64 unit_ns)
+{
+    if (!user)
+        return FOREVER;
+    T t;
+    TRY_VOID(get_user(t, user));
+    if (t.sec < 0 || t.*fraction < 0 || t.*fraction >= static_cast<s64>(NSEC_PER_SEC) / unit_ns)
+        return error{EINVAL};
+    if (!t.sec && !(t.*fraction))
+        return u64{0};
+    if (static_cast<u64>(t.sec) > FOREVER / NSEC_PER_SEC - 1)
+        return FOREVER;
+    return deadline(static_cast<u64>(t.sec) * NSEC_PER_SEC + static_cast<u64>(t.*fraction * unit_ns));
+}
+
+/// Store what is left of the time, as Linux does. A failing store changes nothing else.
+template <class T> void write_remaining(user_ptr<T> user, u64 expires, s64 T::*fraction, s64 unit_ns)
+{
+    if (!user || expires == FOREVER)
+        return;
+    u64 now = ktime_get(), left = expires > now ? expires - now : 0;
+    T t;
+    t.sec = static_cast<s64>(left / NSEC_PER_SEC);
+    t.*fraction = static_cast<s64>(left % NSEC_PER_SEC) / unit_ns;
+    auto stored = put_user(user, t);
+    (void)stored;
+}
+
+/// Only revents goes back: another thread may be using the rest of the array.
+result<int> poll_copied(pollfd *fds, user_ptr<pollfd> ufds, u32 n, u64 expires)
+{
+    TRY_VOID(copy_from_user(fds, ufds.cast<const void>(), n * sizeof(pollfd)));
+    int ready = TRY(do_poll(fds, n, expires));
+    for (u32 i = 0; i < n; i++)
+        TRY_VOID(put_user(user_ptr<s16>{(ufds + i).addr() + offsetof(pollfd, revents)}, fds[i].revents));
+    return ready;
+}
+
+result<int> poll_user(user_ptr<pollfd> ufds, u32 n, u64 expires)
+{
+    constexpr u32 FAST = 8;
+    if (n > rlimit_nofile())
+        return error{EINVAL};
+    pollfd fast[FAST];
+    if (n <= FAST)
+        return poll_copied(fast, ufds, n, expires);
+    auto *fds = static_cast<pollfd *>(kmalloc(n * sizeof(pollfd), GFP_KERNEL));
+    if (!fds)
+        return error{ENOMEM};
+    auto r = poll_copied(fds, ufds, n, expires);
+    kfree(fds);
+    return r;
+}
+} // namespace
+
+result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms)
+{
+    u64 expires = timeout_ms < 0    ? FOREVER
+                  : timeout_ms == 0 ? 0
+                                    : deadline(static_cast<u64>(timeout_ms) * NSEC_PER_MSEC);
+    return poll_user(fds, n, expires);
+}
+
+result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask, u64 sigsetsize)
+{
+    u64 expires = TRY(read_timeout(timeout, &timespec64_abi::nsec, 1));
+    TRY_VOID(set_user_sigmask(sigmask, sigsetsize));
+    auto r = poll_user(fds, n, expires);
+    restore_user_sigmask(r.err() == EINTR);
+    write_remaining(timeout, expires, &timespec64_abi::nsec, 1);
+    return r;
+}
+
+namespace
+{
+/// Copy one bitmap of n bits in; the bytes beyond are zero.
+result<void> get_set(u64 *to, user_ptr<u64> from, unsigned n)
+{
+    return from ? copy_from_user(to, from.cast<const void>(), (n + 63) / 64 * 8) : result<void>{};
+}
+
+result<void> put_set(user_ptr<u64> to, const u64 *from, unsigned n)
+{
+    return to ? copy_to_user(to.cast<void>(), from, (n + 63) / 64 * 8) : result<void>{};
+}
+
+result<int> select_sets(unsigned n, unsigned words, u64 *maps, const user_ptr<u64> sets[3], u64 expires)
+{
+    u64 *in = maps, *out = maps + 3 * words;
+    for (unsigned k = 0; k < 3; k++)
+        TRY_VOID(get_set(in + k * words, sets[k], n));
+    int ready = TRY(do_select(n, words, in, out, expires));
+    for (unsigned k = 0; k < 3; k++)
+        TRY_VOID(put_set(sets[k], out + k * words, n));
+    return ready;
+}
+
+result<int> select_user(int n, const user_ptr<u64> sets[3], u64 expires)
+{
+    constexpr unsigned FAST_WORDS = 2;
+    if (n < 0)
+        return error{EINVAL};
+    files_struct *files = current()->files;
+    auto count = min(static_cast<unsigned>(n), files ? files_max(files) : 0); // nothing is open beyond
+    unsigned words = max(1u, (count + 63) / 64);
+    u64 fast[6 * FAST_WORDS] = {}, *maps = fast;
+    if (words > FAST_WORDS)
+        maps = static_cast<u64 *>(kzalloc(6 * words * sizeof(u64), GFP_KERNEL));
+    if (!maps)
+        return error{ENOMEM};
+    auto r = select_sets(count, words, maps, sets, expires);
+    if (maps != fast)
+        kfree(maps);
+    return r;
+}
+} // namespace
+
+result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timeval_abi> timeout)
+{
+    // Unlike the other calls' times, a timeval may have a second's worth of microseconds too many.
+    timeval_abi t{};
+    u64 expires = FOREVER;
+    if (timeout) {
+        TRY_VOID(get_user(t, timeout));
+        s64 sec = t.sec + t.usec / 1'000'000, usec = t.usec % 1'000'000;
+        if (sec < 0 || usec < 0)
+            return error{EINVAL};
+        if (static_cast<u64>(sec) < FOREVER / NSEC_PER_SEC - 1)
+            expires = sec || usec ? deadline(static_cast<u64>(sec) * NSEC_PER_SEC + static_cast<u64>(usec) * NSEC_PER_USEC) : 0;
+    }
+    const user_ptr<u64> sets[3] = {in, out, ex};
+    auto r = select_user(n, sets, expires);
+    write_remaining(timeout, expires, &timeval_abi::usec, 1000);
+    return r;
+}
+
+result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timespec64_abi> timeout,
+                         user_ptr<u64> sig)
+{
+    u64 mask[2] = {0, 0}; // address of the set and its size
+    if (sig)
+        TRY_VOID(copy_from_user(mask, sig.cast<const void>(), sizeof mask));
+    u64 expires = TRY(read_timeout(timeout, &timespec64_abi::nsec, 1));
+    TRY_VOID(set_user_sigmask(mask[0], mask[1]));
+    const user_ptr<u64> sets[3] = {in, out, ex};
+    auto r = select_user(n, sets, expires);
+    restore_user_sigmask(r.err() == EINTR);
+    write_remaining(timeout, expires, &timespec64_abi::nsec, 1);
+    return r;
+}
