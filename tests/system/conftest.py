@@ -108,6 +108,8 @@ class Guests:
             if guest is not None:
                 guest.close()
             guest = self.kept[key] = self.boot(**options)
+            if not any(guest.ping(1, timeout=1) for _ in range(15)):  # Linux takes seconds to see its link
+                raise AssertionError(f"the guest does not answer pings; its console ends with\n{guest.console.text[-3000:]}")
         return guest
 
     def close(self):

@@ -11,6 +11,7 @@ class ConsoleError(AssertionError):
     """The guest did not answer, died, or panicked."""
 
 
+PROMPT = "softnet# "
 PANIC = re.compile(r"Kernel panic|BUG:|BUG at |WARNING: |lockdep:|Oops:")
 
 
@@ -79,6 +80,7 @@ class Console:
         echoed = output.find(f"echo {mark} $?")
         if echoed >= 0:
             output = output[output.find("\n", echoed) + 1:] if "\n" in output[echoed:] else ""
+        output = re.sub(rf"^({PROMPT})+", "", output, flags=re.M)  # typed before the prompt was printed
         return int(found.group(2)), output
 
     def trouble(self):

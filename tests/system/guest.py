@@ -83,8 +83,8 @@ class Guest:
     def background(self, line, ready=None, timeout=30):
         """Run a program in the background while the body runs; wait for `ready` on the console first; kill it at the end."""
         begin = self.console.position()
-        self.sh(f"{line} &")
-        pid = int(self.sh("echo $!").strip().splitlines()[-1])
+        output = self.sh(f"{line} & echo __job $!")
+        pid = int(re.search(r"__job (\d+)", output).group(1))
         found = self.console.wait_for(ready, timeout, begin) if ready else None
         try:
             yield Job(self, pid, begin, found)
