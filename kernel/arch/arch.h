@@ -89,6 +89,24 @@ void arch_thread_fork(task_struct *t, const pt_regs *regs, u64 user_sp, u64 tls)
 /// Reset registers of a task after a successful execve so that the system call's return enters the
 /// new image. [P]
 void arch_start_thread(pt_regs *regs, u64 ip, u64 sp);
+/// What a signal handler's frame is made of (sched/signal.h); fields as the handler's sigaction and the thread have them.
+struct signal_frame {
+    unsigned sig;
+    const struct kernel_siginfo *info;
+    u64 handler, flags, restorer;
+    u64 blocked; // mask to be restored by sigreturn
+    u64 sas_sp, sas_size;
+    u32 sas_flags;
+};
+/// Write the frame to the user's stack and aim `regs` at the handler. False: the stack cannot be written. [P]
+bool arch_setup_signal_frame(pt_regs *regs, const signal_frame &f);
+/// rt_sigreturn: load `regs` (and FPU) from the frame; *blocked and the sas fields get what it holds. False: bad frame. [P]
+bool arch_restore_signal_frame(pt_regs *regs, signal_frame *f);
+/// Result of the system call that `regs` returns from; and change it.
+s64 arch_syscall_result(const pt_regs *regs);
+void arch_set_syscall_result(pt_regs *regs, s64 v);
+/// Make the return to user mode execute the same system call again.
+void arch_restart_syscall(pt_regs *regs);
 /// Free the port's part of a dead task.
 void arch_thread_free(task_struct *t);
 /// The user registers of a task blocked in or running a system call (top of its kernel stack).
@@ -161,6 +179,10 @@ const char *arch_command_line();
 void arch_initrd(const u8 **start, size_t *size);
 /// Hardware random number if there is one (RDRAND). Returns false if not.
 bool arch_random(u64 *v);
+/// Interrupt controllers, clock and timer of the boot CPU. Boot, IRQs off, after vmalloc_init(). Called by start_kernel().
+void arch_platform_init();
+/// The boot CPU leaves its boot stack for one with a guard page and enters cpu_idle_loop(). Called by start_kernel().
+[[noreturn]] void arch_boot_cpu_idle();
 [[noreturn]] void arch_power_off();
 [[noreturn]] void arch_restart();
 /// Stop this CPU for good with IRQs off (panic).
