@@ -1,3 +1,19 @@
-// SPDX-License-Identifier: GPL-2.0-or-later
-#include "qemu/osdep.h"
-int main(void) { return 0; }
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * igb-lite's tests: the program. Run it through tests/qtest/run.
+ */
+#include "igb-lite.h"
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    igb_lite_add_reg_tests();
+    igb_lite_add_tx_tests();
+    igb_lite_add_offload_tests();
+    igb_lite_add_rx_tests();
+    igb_lite_add_filter_tests();
+    igb_lite_add_irq_tests();
+    igb_lite_add_error_tests();
+    return g_test_run();
+}
