@@ -2,7 +2,7 @@
 // The system-call table, built at compile time from table.h; argument counts and conversions come from the functions' types.
 // Linux: arch/x86/syscalls/syscall_64.tbl.
 
-
+#include "syscall/file.h"
 #include "syscall/mm.h"
 #include "syscall/process.h"
 #include "syscall/signal.h"
