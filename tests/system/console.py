@@ -28,6 +28,7 @@ class Console:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
+        pending = ""  # the beginning of a prompt, perhaps
         while True:
             data = os.read(self.process.stdout.fileno(), 65536)
             with self.changed:
@@ -38,7 +39,11 @@ class Console:
                     return
                 self.log.write(data)
                 self.log.flush()
-                self.text += data.decode("utf-8", "replace").replace("\r", "")
+                # A prompt becomes a line, so that what a background program prints after it starts one.
+                new = pending + data.decode("utf-8", "replace").replace("\r", "")
+                held = next((n for n in range(len(PROMPT) - 1, 0, -1) if new.endswith(PROMPT[:n])), 0)
+                pending = new[len(new) - held:]
+                self.text += new[:len(new) - held].replace(PROMPT, PROMPT + "\n")
                 self.changed.notify_all()
 
     def position(self):
@@ -80,7 +85,7 @@ class Console:
         echoed = output.find(f"echo {mark} $?")
         if echoed >= 0:
             output = output[output.find("\n", echoed) + 1:] if "\n" in output[echoed:] else ""
-        output = re.sub(rf"^({PROMPT})+", "", output, flags=re.M)  # typed before the prompt was printed
+        output = output.replace(PROMPT + "\n", "")  # typed before the prompt was printed
         return int(found.group(2)), output
 
     def trouble(self):
