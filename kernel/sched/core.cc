@@ -8,6 +8,7 @@
 #include "trace/trace.h"
 
 run_queue run_queues[NR_CPUS];
+std::atomic<u64> cpu_active_mask{0};
 
 /// The incoming task ends the outgoing one's switch: on_cpu drops only now that prev's registers are saved, so that
 /// a waker on another CPU cannot start prev on two CPUs (row W-19). IRQs off; releases rq->lock.
@@ -169,14 +170,7 @@ unsigned nr_running()
     return n;
 }
 
-u64 sched_active_mask()
-{
-    u64 m = 0;
-    for (unsigned i = 0; i < NR_CPUS; i++)
-        if (read_once(run_queues[i].active))
-            m |= u64{1} << i;
-    return m;
-}
+u64 sched_active_mask() { return cpu_active_mask.load(std::memory_order_relaxed); }
 
 void sched_runqueue_info(unsigned cpu, runqueue_info *out)
 {

@@ -6,9 +6,12 @@
 
 static u64 usable_mask(const task_struct *p)
 {
-    u64 online = (u64{1} << num_online_cpus()) - 1;
+    u64 active = sched_active_mask() | 1; // the boot CPU is about to be active while others are not
+    if (u64 m = p->cpus_allowed & active) [[likely]]
+        return m;
+    u64 online = (u64{1} << num_online_cpus()) - 1; // bound to a CPU that is still starting
     u64 m = p->cpus_allowed & online;
-    return m ? m : online;
+    return m ? m : active;
 }
 
 static bool cpu_is_idle(unsigned cpu)

@@ -37,6 +37,7 @@ static void activate_this_cpu()
         spin_guard<irqsave> g{rq->lock};
         write_once(rq->active, 1);
     }
+    cpu_active_mask.fetch_or(u64{1} << rq->cpu);
     smp_mb();
     this_cpu()->need_resched = 1; // tasks may have been queued before
 }

@@ -39,6 +39,8 @@ struct alignas(64) run_queue {
     rbtree<task_struct, &task_struct::run_node, by_vruntime> tasks;
 };
 extern run_queue run_queues[NR_CPUS];
+/// Bit n: CPU n has reached its idle loop and runs tasks.
+extern std::atomic<u64> cpu_active_mask;
 inline run_queue *cpu_rq(unsigned cpu)
 {
     return &run_queues[cpu];
