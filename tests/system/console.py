@@ -52,12 +52,12 @@ class Console:
             return len(self.text)
 
     def wait_for(self, pattern, timeout=30, since=0):
-        """Wait until the output from `since` on matches; returns the match."""
+        """Wait until whole lines of the output from `since` on match; returns the match."""
         compiled = re.compile(pattern, re.M)
         deadline = time.monotonic() + timeout
         with self.changed:
             while True:
-                found = compiled.search(self.text, since)
+                found = compiled.search(self.text, since, self.text.rfind("\n") + 1)
                 if found:
                     return found
                 left = deadline - time.monotonic()
