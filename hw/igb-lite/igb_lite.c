@@ -1,30 +1,32 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: a PCIe network controller, a strict subset of the Intel 82576. This file: the PCI device, access to registers,
- * DMA, reset, migration. See igb_lite.h for the rules and docs/igb-lite.md for the data sheet.
+ * igb-lite: a PCIe network controller, a strict subset of the Intel 82576. This file: the PCI
+ * device, access to registers, DMA, reset, migration. See igb_lite.h for the rules and
+ * docs/igb-lite.md for the data sheet.
  */
 #include "qemu/osdep.h"
+
+#include "hw/pci/msix.h"
+#include "hw/pci/pcie.h"
+#include "hw/qdev-properties.h"
+#include "igb_lite.h"
+#include "migration/vmstate.h"
+#include "net/eth.h"
+#include "qapi/error.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
-#include "qapi/error.h"
-#include "hw/pci/msix.h"
-#include "hw/pci/pcie.h"
-#include "hw/qdev-properties.h"
-#include "migration/vmstate.h"
-#include "net/eth.h"
 #include "system/runstate.h"
-#include "igb_lite.h"
 #include "trace.h"
 
-#define MMIO_BAR    0
-#define MSIX_BAR    3
-#define MSIX_SIZE   (16 * KiB)
-#define MSIX_PBA    0x2000
-#define PM_OFFSET   0x40
+#define MMIO_BAR 0
+#define MSIX_BAR 3
+#define MSIX_SIZE (16 * KiB)
+#define MSIX_PBA 0x2000
+#define PM_OFFSET 0x40
 #define MSIX_OFFSET 0x70
 #define PCIE_OFFSET 0xa0
 
@@ -37,9 +39,12 @@ typedef struct RegInfo {
     RegKind kind;
 } RegInfo;
 
-#define REG_INFO(name, offset, count, step, reset, writable, kind) { offset, count, step, reset, writable, kind },
+/* clang-format off */
+#define REG_INFO(name, offset, count, step, reset, writable, kind) \
+    { offset, count, step, reset, writable, kind },
 static const RegInfo reg_table[] = { IGB_LITE_REGISTERS(REG_INFO) };
 #undef REG_INFO
+/* clang-format on */
 
 /* For each 32-bit word of the BAR, 1 + its register's place in reg_table; 0: no register. */
 static uint8_t reg_index[IGB_LITE_MMIO_SIZE / 4];
@@ -82,7 +87,8 @@ bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value)
 
     trace_igb_lite_dma_publish(addr, value);
     smp_wmb();
-    address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr, value, MEMTXATTRS_UNSPECIFIED, &result);
+    address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr, value, MEMTXATTRS_UNSPECIFIED,
+                         &result);
     if (result == MEMTX_OK) {
         return true;
     }
@@ -90,7 +96,9 @@ bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value)
     return false;
 }
 
-/* A ring's number of descriptors from its length register; 0 if ring, head or tail cannot be used. */
+/*
+ * A ring's number of descriptors from its length register; 0 if ring, head or tail cannot be used.
+ */
 uint32_t igb_lite_ring_size(IGBLiteState *s, uint32_t len, uint32_t head, uint32_t tail)
 {
     uint32_t size = len / 16;
@@ -114,7 +122,8 @@ static void reset_registers(IGBLiteState *s, bool all)
     for (unsigned i = 0; i < ARRAY_SIZE(reg_table); i++) {
         const RegInfo *r = &reg_table[i];
 
-        for (unsigned n = 0; (all || (r->kind != KEEP && r->offset != A_EITR)) && n < r->count; n++) {
+        for (unsigned n = 0; (all || (r->kind != KEEP && r->offset != A_EITR)) && n < r->count;
+             n++) {
             s->mac[(r->offset + n * r->step) / 4] = r->reset;
         }
     }
@@ -152,7 +161,8 @@ static void write_ctrl(IGBLiteState *s, uint32_t val)
 static void check_ring_base(IGBLiteState *s, uint32_t addr, uint32_t val)
 {
     if (val % 128) {
-        igb_lite_guest_error(s, "ring base 0x%x in register 0x%x is not a multiple of 128", val, addr);
+        igb_lite_guest_error(s, "ring base 0x%x in register 0x%x is not a multiple of 128", val,
+                             addr);
     }
 }
 
@@ -166,7 +176,8 @@ static void queue_written(IGBLiteState *s, uint32_t base, unsigned q, uint32_t v
         break;
     case A_RXDCTL:
         if (FIELD_EX32(val, RXDCTL, ENABLE)) {
-            igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
+            igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
+                               IGB_LITE_Q(s, RDT, q));
         }
         break;
     case A_RDT:
@@ -181,15 +192,19 @@ static void queue_written(IGBLiteState *s, uint32_t base, unsigned q, uint32_t v
     }
 }
 
-/* Queue registers at the 82575's places, and the ICR group at the 82576's second place, to where the table has them. */
+/*
+ * Queue registers at the 82575's places, and the ICR group at the 82576's second place, to where
+ * the table has them.
+ */
 static uint32_t canonical(uint32_t addr)
 {
     if (addr >= 0x1500 && addr <= 0x1510) {
-        static const uint16_t icr_group[] = { A_ICR, A_ICS, A_IMS, A_IMC, A_IAM };
+        static const uint16_t icr_group[] = {A_ICR, A_ICS, A_IMS, A_IMC, A_IAM};
 
         return icr_group[(addr - 0x1500) / 4];
     }
-    if (((addr >= 0x2800 && addr < 0x2c00) || (addr >= 0x3800 && addr < 0x3c00)) && (addr & 0xff) < 0x40) {
+    if (((addr >= 0x2800 && addr < 0x2c00) || (addr >= 0x3800 && addr < 0x3c00)) &&
+        (addr & 0xff) < 0x40) {
         return (addr < 0x3000 ? 0xc000 : 0xe000) + (addr >> 8 & 3) * 0x40 + (addr & 0xff);
     }
     return addr;
@@ -209,9 +224,10 @@ static uint64_t mmio_read(void *opaque, hwaddr addr, unsigned size)
     } else if (r->kind == FN) {
         switch (r->offset) {
         case A_STATUS:
-            val = FIELD_DP32(val, STATUS, GIO_MASTER_ENABLE, !IGB_LITE_GET(s, CTRL, GIO_MASTER_DISABLE));
+            val = FIELD_DP32(val, STATUS, GIO_MASTER_ENABLE,
+                             !IGB_LITE_GET(s, CTRL, GIO_MASTER_DISABLE));
             break;
-        case A_SWSM:                /* taken by whoever reads it free */
+        case A_SWSM: /* taken by whoever reads it free */
             s->mac[R_SWSM] |= R_SWSM_SMBI_MASK;
             break;
         case A_GORCL ... A_GOTCH:
@@ -280,7 +296,8 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
 
     trace_igb_lite_reg_write(addr, val);
     if (!r) {
-        qemu_log_mask(LOG_UNIMP, TYPE_IGB_LITE ": write of 0x%08x to register 0x%05x\n", (uint32_t)val, at);
+        qemu_log_mask(LOG_UNIMP, TYPE_IGB_LITE ": write of 0x%08x to register 0x%05x\n",
+                      (uint32_t)val, at);
     } else if (r->kind == FN) {
         write_function(s, r, at, val);
     } else {
@@ -293,11 +310,14 @@ static const MemoryRegionOps mmio_ops = {
     .read = mmio_read,
     .write = mmio_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = { .min_access_size = 4, .max_access_size = 4 },
-    .impl = { .min_access_size = 4, .max_access_size = 4 },
+    .valid = {.min_access_size = 4, .max_access_size = 4},
+    .impl = {.min_access_size = 4, .max_access_size = 4},
 };
 
-/* What a stopped device or a switched-off bus kept from happening happens now; not here, since no guard covers this. */
+/*
+ * What a stopped device or a switched-off bus kept from happening happens now; not here, since no
+ * guard covers this.
+ */
 static void resume(IGBLiteState *s)
 {
     s->tx_ready = MAKE_64BIT_MASK(0, IGB_LITE_QUEUES);
@@ -316,7 +336,8 @@ static void write_config(PCIDevice *pci, uint32_t addr, uint32_t val, int len)
 {
     pci_default_write_config(pci, addr, val, len);
     pcie_cap_flr_write_config(pci, addr, val, len);
-    if ((range_covers_byte(addr, len, PCI_COMMAND) && (pci->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) ||
+    if ((range_covers_byte(addr, len, PCI_COMMAND) &&
+         (pci->config[PCI_COMMAND] & PCI_COMMAND_MASTER)) ||
         ranges_overlap(addr, len, MSIX_OFFSET, 4)) {
         resume(IGB_LITE(pci));
     }
@@ -366,7 +387,8 @@ static bool realize_pci(IGBLiteState *s, Error **errp)
         return false;
     }
     pcie_cap_flr_init(pci);
-    if (msix_init(pci, IGB_LITE_VECTORS, &s->msix, MSIX_BAR, 0, &s->msix, MSIX_BAR, MSIX_PBA, MSIX_OFFSET, errp) < 0) {
+    if (msix_init(pci, IGB_LITE_VECTORS, &s->msix, MSIX_BAR, 0, &s->msix, MSIX_BAR, MSIX_PBA,
+                  MSIX_OFFSET, errp) < 0) {
         pcie_cap_exit(pci);
         return false;
     }
@@ -388,7 +410,8 @@ static void realize(PCIDevice *pci, Error **errp)
     }
     s->saved = g_new0(uint32_t, s->saved_count);
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
-    s->nic = qemu_new_nic(&net_info, &s->conf, TYPE_IGB_LITE, DEVICE(s)->id, &DEVICE(s)->mem_reentrancy_guard, s);
+    s->nic = qemu_new_nic(&net_info, &s->conf, TYPE_IGB_LITE, DEVICE(s)->id,
+                          &DEVICE(s)->mem_reentrancy_guard, s);
     qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
     igb_lite_phy_realize(s);
     igb_lite_irq_realize(s);
@@ -444,17 +467,15 @@ static int post_load(void *opaque, int version)
     return 0;
 }
 
+/* clang-format off: one field a line */
 static const VMStateDescription vmstate_context = {
     .name = "igb-lite/tx-context",
     .version_id = 1,
     .minimum_version_id = 1,
-    .fields = (const VMStateField[]) {
-        VMSTATE_UINT32(vlan_macip_lens, IGBLiteTxContext),
-        VMSTATE_UINT32(type_cmd, IGBLiteTxContext),
-        VMSTATE_UINT32(mss_l4len_idx, IGBLiteTxContext),
-        VMSTATE_END_OF_LIST()
-    }
-};
+    .fields = (const VMStateField[]){VMSTATE_UINT32(vlan_macip_lens, IGBLiteTxContext),
+                                     VMSTATE_UINT32(type_cmd, IGBLiteTxContext),
+                                     VMSTATE_UINT32(mss_l4len_idx, IGBLiteTxContext),
+                                     VMSTATE_END_OF_LIST()}};
 
 static const VMStateDescription vmstate = {
     .name = TYPE_IGB_LITE,
@@ -462,27 +483,24 @@ static const VMStateDescription vmstate = {
     .minimum_version_id = 1,
     .pre_save = pre_save,
     .post_load = post_load,
-    .fields = (const VMStateField[]) {
-        VMSTATE_PCI_DEVICE(parent_obj, IGBLiteState),
-        VMSTATE_MSIX(parent_obj, IGBLiteState),
+    .fields = (const VMStateField[]){
+        VMSTATE_PCI_DEVICE(parent_obj, IGBLiteState), VMSTATE_MSIX(parent_obj, IGBLiteState),
         VMSTATE_UINT32_EQUAL(saved_count, IGBLiteState, "this igb-lite has other registers"),
         VMSTATE_VARRAY_UINT32(saved, IGBLiteState, saved_count, 0, vmstate_info_uint32, uint32_t),
         VMSTATE_UINT16_ARRAY(phy, IGBLiteState, IGB_LITE_PHY_REGS),
         VMSTATE_UINT16_ARRAY(nvm, IGBLiteState, IGB_LITE_NVM_WORDS),
-        VMSTATE_BOOL(link_up, IGBLiteState),
-        VMSTATE_TIMER_PTR(autoneg_timer, IGBLiteState),
+        VMSTATE_BOOL(link_up, IGBLiteState), VMSTATE_TIMER_PTR(autoneg_timer, IGBLiteState),
         VMSTATE_UINT32(owed, IGBLiteState),
         VMSTATE_INT64_ARRAY(quiet_until, IGBLiteState, IGB_LITE_VECTORS),
-        VMSTATE_STRUCT_2DARRAY(tx_ctx, IGBLiteState, IGB_LITE_QUEUES, 2, 1, vmstate_context, IGBLiteTxContext),
-        VMSTATE_UINT64(guest_errors, IGBLiteState),
-        VMSTATE_END_OF_LIST()
-    }
-};
+        VMSTATE_STRUCT_2DARRAY(tx_ctx, IGBLiteState, IGB_LITE_QUEUES, 2, 1, vmstate_context,
+                               IGBLiteTxContext),
+        VMSTATE_UINT64(guest_errors, IGBLiteState), VMSTATE_END_OF_LIST()}};
 
 static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
     DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 5),
 };
+/* clang-format on */
 
 static void class_init(ObjectClass *class, void *data)
 {
@@ -507,7 +525,8 @@ static void instance_init(Object *obj)
 {
     IGBLiteState *s = IGB_LITE(obj);
 
-    device_add_bootindex_property(obj, &s->conf.bootindex, "bootindex", "/ethernet-phy@0", DEVICE(obj));
+    device_add_bootindex_property(obj, &s->conf.bootindex, "bootindex", "/ethernet-phy@0",
+                                  DEVICE(obj));
     object_property_add_uint64_ptr(obj, "guest-errors", &s->guest_errors, OBJ_PROP_FLAG_READ);
 }
 
@@ -517,10 +536,7 @@ static const TypeInfo type_info = {
     .instance_size = sizeof(IGBLiteState),
     .class_init = class_init,
     .instance_init = instance_init,
-    .interfaces = (InterfaceInfo[]) {
-        { INTERFACE_PCIE_DEVICE },
-        { }
-    },
+    .interfaces = (InterfaceInfo[]){{INTERFACE_PCIE_DEVICE}, {}},
 };
 
 static void register_types(void)

@@ -3,37 +3,39 @@
  *
  * igb-lite: the device's state and what its parts offer each other.
  *
- * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and bottom halves on the main
- * loop's. The parts: igb_lite.c (PCI, registers, reset, migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c
- * (parsing, checksums, hash), _irq.c (causes to messages), _phy.c (PHY, link, NVM), _stats.c (counters).
+ * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and
+ * bottom halves on the main loop's. The parts: igb_lite.c (PCI, registers, reset, migration), _rx.c
+ * (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
+ * messages), _phy.c (PHY, link, NVM), _stats.c (counters).
  *
- * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a frame or a guarded bottom
- * half of ours is in progress; timers are not covered, so ours only schedule bottom halves.
+ * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
+ * frame or a guarded bottom half of ours is in progress; timers are not covered, so ours only
+ * schedule bottom halves.
  */
 #ifndef IGB_LITE_H
 #define IGB_LITE_H
 
 #include "hw/pci/pci_device.h"
+#include "igb_lite_regs.h"
 #include "net/net.h"
 #include "qemu/log.h"
 #include "qemu/timer.h"
 #include "qemu/units.h"
 #include "qom/object.h"
 #include "system/runstate.h"
-#include "igb_lite_regs.h"
 
 #define TYPE_IGB_LITE "igb-lite"
 OBJECT_DECLARE_SIMPLE_TYPE(IGBLiteState, IGB_LITE)
 
 #define IGB_LITE_MMIO_SIZE (128 * KiB)
 #define IGB_LITE_NVM_WORDS 256
-#define IGB_LITE_PHY_REGS  32
-#define IGB_LITE_KEY_LEN   40
+#define IGB_LITE_PHY_REGS 32
+#define IGB_LITE_KEY_LEN 40
 /* The longest hash input: two IPv6 addresses and two ports. */
-#define IGB_LITE_HASH_LEN  36
+#define IGB_LITE_HASH_LEN 36
 /* The longest frame, and the longest packet handed over for segmentation. */
 #define IGB_LITE_FRAME_MAX 16383
-#define IGB_LITE_TSO_MAX   (64 * KiB + 512)
+#define IGB_LITE_TSO_MAX (64 * KiB + 512)
 
 /* A transmit context: what a context descriptor said. */
 typedef struct IGBLiteTxContext {
@@ -49,9 +51,9 @@ struct IGBLiteState {
     NICConf conf;
     MemoryRegion mmio;
     MemoryRegion msix;
-    uint32_t autoneg_ms;            /* property: time from the start of auto-negotiation to link up */
+    uint32_t autoneg_ms; /* property: time from the start of auto-negotiation to link up */
 
-    uint32_t mac[IGB_LITE_MMIO_SIZE / 4];   /* registers, by R_name + index */
+    uint32_t mac[IGB_LITE_MMIO_SIZE / 4]; /* registers, by R_name + index */
     uint16_t phy[IGB_LITE_PHY_REGS];
     uint16_t nvm[IGB_LITE_NVM_WORDS];
 
@@ -61,21 +63,21 @@ struct IGBLiteState {
 
     QEMUBH *irq_bh;
     QEMUTimer *irq_timer;
-    uint32_t owed;                  /* vectors with a cause that no message has been sent for */
-    int64_t quiet_until[IGB_LITE_VECTORS];  /* no message before this virtual time (EITR), ns */
+    uint32_t owed; /* vectors with a cause that no message has been sent for */
+    int64_t quiet_until[IGB_LITE_VECTORS]; /* no message before this virtual time (EITR), ns */
 
     QEMUBH *tx_bh;
-    uint32_t tx_ready;              /* queues whose ring may hold work */
+    uint32_t tx_ready; /* queues whose ring may hold work */
     IGBLiteTxContext tx_ctx[IGB_LITE_QUEUES][2];
     uint8_t tx_buf[IGB_LITE_TSO_MAX];
     uint8_t tx_frame[IGB_LITE_FRAME_MAX];
 
-    bool rss_stale;                 /* rss_table does not match RSSRK */
+    bool rss_stale; /* rss_table does not match RSSRK */
     uint32_t rss_table[IGB_LITE_HASH_LEN][256];
 
-    uint64_t guest_errors;          /* property: bad programming that was noticed */
+    uint64_t guest_errors; /* property: bad programming that was noticed */
     VMChangeStateEntry *vm_state;
-    uint32_t *saved;                /* migration: the registers of the table, one after the other */
+    uint32_t *saved; /* migration: the registers of the table, one after the other */
     uint32_t saved_count;
 };
 
@@ -87,18 +89,18 @@ typedef struct IGBLitePacket {
     uint16_t vlan_tag;
     uint16_t ip_id;
     size_t l3, l4;
-    size_t l3_end;                  /* where the IP packet ends: padding follows */
+    size_t l3_end; /* where the IP packet ends: padding follows */
 } IGBLitePacket;
 
 /* A field of register REG's first instance. */
 #define IGB_LITE_GET(s, reg, field) FIELD_EX32((s)->mac[R_##reg], reg, field)
 /* Instance q of a queue register. */
-#define IGB_LITE_Q(s, reg, q) ((s)->mac[R_##reg + (q) * 0x10])
+#define IGB_LITE_Q(s, reg, q) ((s)->mac[R_##reg + (q)*0x10])
 
 /* Bad programming: counted, and logged under -d guest_errors. */
-#define igb_lite_guest_error(s, fmt, ...)                                          \
-    do {                                                                           \
-        (s)->guest_errors++;                                                       \
+#define igb_lite_guest_error(s, fmt, ...)                                           \
+    do {                                                                            \
+        (s)->guest_errors++;                                                        \
         qemu_log_mask(LOG_GUEST_ERROR, TYPE_IGB_LITE ": " fmt "\n", ##__VA_ARGS__); \
     } while (0)
 

@@ -3,25 +3,28 @@
  *
  * igb-lite: from causes to interrupts.
  *
- * In MSI-X mode (GPIE bit 4) a queue's cause goes through IVAR, any other through ICR, IMS and IVAR_MISC, to a vector's bit in
- * EICR. A message is owed from then on, and sent once EIMS has the bit and the vector's EITR interval since its last message
- * has passed; sending clears the bit in EICR if EIAC has it (auto-clear) and in EIMS if EIAM has it and GPIE.EIAME is set
- * (auto-mask). Writing EIMS makes a message owed again for what is still in EICR. Out of MSI-X mode all causes are in ICR, and
- * ICR & IMS drives the INTx pin, or vector 0 if MSI-X is enabled in config space.
+ * In MSI-X mode (GPIE bit 4) a queue's cause goes through IVAR, any other through ICR, IMS and
+ * IVAR_MISC, to a vector's bit in EICR. A message is owed from then on, and sent once EIMS has the
+ * bit and the vector's EITR interval since its last message has passed; sending clears the bit in
+ * EICR if EIAC has it (auto-clear) and in EIMS if EIAM has it and GPIE.EIAME is set (auto-mask).
+ * Writing EIMS makes a message owed again for what is still in EICR. Out of MSI-X mode all causes
+ * are in ICR, and ICR & IMS drives the INTx pin, or vector 0 if MSI-X is enabled in config space.
  *
- * Causes only mark; igb_lite_irq_deliver() sends. A received frame leaves that to irq_bh, so that a burst costs one message.
- * One timer serves all vectors and is armed only when a message has to wait. A message is itself a DMA write to an address
- * that the guest chose, so all state is up to date before it leaves.
+ * Causes only mark; igb_lite_irq_deliver() sends. A received frame leaves that to irq_bh, so that a
+ * burst costs one message. One timer serves all vectors and is armed only when a message has to
+ * wait. A message is itself a DMA write to an address that the guest chose, so all state is up to
+ * date before it leaves.
  */
 #include "qemu/osdep.h"
-#include "qemu/log.h"
-#include "qemu/main-loop.h"
+
 #include "hw/pci/msix.h"
 #include "hw/qdev-core.h"
 #include "igb_lite.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
 #include "trace.h"
 
-#define OWED_LEGACY (1u << 31)      /* in owed: vector 0 out of MSI-X mode */
+#define OWED_LEGACY (1u << 31) /* in owed: vector 0 out of MSI-X mode */
 
 static bool msix_mode(IGBLiteState *s)
 {
@@ -101,11 +104,14 @@ static void send_message(IGBLiteState *s, unsigned vector, int64_t now)
         s->mac[R_EIMS] &= ~bit;
     }
     igb_lite_count(s, R_IAC, 1);
-    trace_igb_lite_msix(vector, s->mac[R_EICR], s->mac[R_EIMS], msix_is_masked(PCI_DEVICE(s), vector));
+    trace_igb_lite_msix(vector, s->mac[R_EICR], s->mac[R_EIMS],
+                        msix_is_masked(PCI_DEVICE(s), vector));
     msix_notify(PCI_DEVICE(s), vector);
 }
 
-/* Sends the messages that are owed and not held back by EIMS or EITR; arms the timer for the rest. */
+/*
+ * Sends the messages that are owed and not held back by EIMS or EITR; arms the timer for the rest.
+ */
 void igb_lite_irq_deliver(IGBLiteState *s)
 {
     int64_t now, next = INT64_MAX;
@@ -171,7 +177,7 @@ uint32_t igb_lite_irq_read(IGBLiteState *s, uint32_t addr)
     case A_EIMC:
         return s->mac[R_EIMS];
     default:
-        return 0;                   /* ICS and EICS are write-only */
+        return 0; /* ICS and EICS are write-only */
     }
 }
 
@@ -210,7 +216,7 @@ void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val)
     case A_EIMC:
         s->mac[R_EIMS] &= ~val;
         break;
-    default:                        /* EITR */
+    default: /* EITR */
         s->mac[addr / 4] = val & (MAKE_64BIT_MASK(R_EITR_INTERVAL_SHIFT, R_EITR_INTERVAL_LENGTH));
         if (!FIELD_EX32(val, EITR, CNT_IGNR) && addr / 4 - R_EITR < IGB_LITE_VECTORS) {
             s->quiet_until[addr / 4 - R_EITR] = 0;

@@ -1,29 +1,35 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: the PHY behind MDIC (one, at address 1), auto-negotiation and link state, and the NVM behind EERD.
+ * igb-lite: the PHY behind MDIC (one, at address 1), auto-negotiation and link state, and the NVM
+ * behind EERD.
  *
- * The link is up when the PHY has power, auto-negotiation has ended and the netdev's link is up. The partner can do
- * everything, so the result is always 1 Gbit/s full duplex. The autoneg timer only schedules link_bh.
+ * The link is up when the PHY has power, auto-negotiation has ended and the netdev's link is up.
+ * The partner can do everything, so the result is always 1 Gbit/s full duplex. The autoneg timer
+ * only schedules link_bh.
  */
 #include "qemu/osdep.h"
-#include "qemu/log.h"
-#include "qemu/main-loop.h"
+
 #include "hw/net/mii.h"
 #include "hw/qdev-core.h"
 #include "igb_lite.h"
+#include "qemu/log.h"
+#include "qemu/main-loop.h"
 #include "trace.h"
 
-/* What the vendor's image has where drivers look; all else is 0xffff. Words 0 to 2 hold the MAC, 0x3f the checksum. */
+/*
+ * What the vendor's image has where drivers look; all else is 0xffff. Words 0 to 2 hold the MAC,
+ * 0x3f the checksum.
+ */
 static const struct {
     uint8_t word;
     uint16_t value;
 } nvm_words[] = {
-    { 0x03, 0x0d34 }, { 0x05, 0x1000 }, { 0x08, 0x1040 }, { 0x0a, 0x002b }, { 0x0b, 0x0000 },
-    { 0x0c, 0x8086 }, { 0x0d, 0x10c9 }, { 0x0f, 0x70c3 }, { 0x11, 0x10c9 }, { 0x43, 0x0000 },
+    {0x03, 0x0d34}, {0x05, 0x1000}, {0x08, 0x1040}, {0x0a, 0x002b}, {0x0b, 0x0000},
+    {0x0c, 0x8086}, {0x0d, 0x10c9}, {0x0f, 0x70c3}, {0x11, 0x10c9}, {0x43, 0x0000},
 };
 
-#define NVM_CHECKSUM      0xbaba
+#define NVM_CHECKSUM 0xbaba
 #define NVM_CHECKSUM_WORD 0x3f
 
 static void fill_nvm(IGBLiteState *s)
@@ -66,7 +72,8 @@ static void set_link(IGBLiteState *s, bool up)
     uint16_t done = MII_BMSR_LINK_ST | MII_BMSR_AN_COMP;
 
     s->phy[MII_BMSR] = up ? s->phy[MII_BMSR] | done : s->phy[MII_BMSR] & ~done;
-    s->phy[MII_ANLPAR] = up ? s->phy[MII_ANLPAR] | MII_ANLPAR_ACK : s->phy[MII_ANLPAR] & ~MII_ANLPAR_ACK;
+    s->phy[MII_ANLPAR] =
+        up ? s->phy[MII_ANLPAR] | MII_ANLPAR_ACK : s->phy[MII_ANLPAR] & ~MII_ANLPAR_ACK;
     s->mac[R_STATUS] = FIELD_DP32(s->mac[R_STATUS], STATUS, LU, up);
     if (s->link_up != up) {
         s->link_up = up;
@@ -146,13 +153,14 @@ static void phy_write(IGBLiteState *s, unsigned reg, uint16_t val)
         s->phy[reg] = val;
         break;
     default:
-        break;                      /* read-only, or not there */
+        break; /* read-only, or not there */
     }
 }
 
 /*
- * MDIC: one PHY access, done at once. Registers that do not exist read as 0; the page register is stored and otherwise
- * ignored. A PHY that does not exist is an error, which is how drivers look for the one that does.
+ * MDIC: one PHY access, done at once. Registers that do not exist read as 0; the page register is
+ * stored and otherwise ignored. A PHY that does not exist is an error, which is how drivers look
+ * for the one that does.
  */
 void igb_lite_mdic_write(IGBLiteState *s, uint32_t val)
 {

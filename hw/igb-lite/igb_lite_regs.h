@@ -1,26 +1,28 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: the subset of the Intel 82576's programming interface that is implemented: one table of registers, their
- * fields, the descriptors, and the PHY. Offsets, names and reset values are the 82576's.
+ * igb-lite: the subset of the Intel 82576's programming interface that is implemented: one table of
+ * registers, their fields, the descriptors, and the PHY. Offsets, names and reset values are the
+ * 82576's.
  */
 #ifndef IGB_LITE_REGS_H
 #define IGB_LITE_REGS_H
 
 #include "hw/registerfields.h"
 
-#define IGB_LITE_QUEUES  16
+#define IGB_LITE_QUEUES 16
 #define IGB_LITE_VECTORS 10
 
 /*
- * The one register table: name, offset, count and distance of its instances, value after reset, bits that a plain write
- * changes, kind:
+ * The one register table: name, offset, count and distance of its instances, value after reset,
+ * bits that a plain write changes, kind:
  *   RW  stored under the mask          RO  writes are ignored
  *   KEEP  as RW, survives CTRL.RST     STAT  counter: cleared by a read, stops at its maximum
  *   FN  has a function of its own in igb_lite.c or igb_lite_irq.c
- * Whatever is not here reads as 0, and writes to it are ignored. Queue registers also answer at the 82575's addresses
- * (queues 0 to 3, 0x2800 and 0x3800), and the ICR group at 0x1500.
+ * Whatever is not here reads as 0, and writes to it are ignored. Queue registers also answer at the
+ * 82575's addresses (queues 0 to 3, 0x2800 and 0x3800), and the ICR group at 0x1500.
  */
+/* clang-format off */
 #define IGB_LITE_REGISTERS(R)                                           \
     /* name       offset  count step  reset       writable    kind */   \
     R(CTRL,       0x0000,   1,    4, 0x00100209, 0xfbffffff,  FN)       \
@@ -136,11 +138,13 @@
     R(TXDCTL,     0xe028,  16, 0x40, 0,          0x0fffffff,  FN)       \
     R(TDWBAL,     0xe038,  16, 0x40, 0,          0xffffffff,  RW)       \
     R(TDWBAH,     0xe03c,  16, 0x40, 0,          0xffffffff,  RW)
+/* clang-format on */
 
 #define IGB_LITE_DEFINE_REG(name, offset, ...) REG32(name, offset)
 IGB_LITE_REGISTERS(IGB_LITE_DEFINE_REG)
 #undef IGB_LITE_DEFINE_REG
 
+/* clang-format off: one field a line */
 FIELD(CTRL, GIO_MASTER_DISABLE, 2, 1)
 FIELD(CTRL, RST, 26, 1)
 FIELD(CTRL, VME, 30, 1)
@@ -205,6 +209,7 @@ FIELD(SRRCTL, DROP_EN, 31, 1)
 FIELD(RXDCTL, ENABLE, 25, 1)
 FIELD(TXDCTL, ENABLE, 25, 1)
 FIELD(TDWBAL, HEAD_WB, 0, 1)
+/* clang-format on */
 
 #define IGB_LITE_EICR_MASK 0x01ffffffu
 
@@ -216,7 +221,11 @@ typedef struct IGBLiteRxRead {
     uint64_t header;
 } IGBLiteRxRead;
 
-/* What the device leaves in its place: info (types and hash) first, status second, as one 64-bit store. */
+/*
+ * What the device leaves in its place: info (types and hash) first, status second, as one 64-bit
+ * store.
+ */
+/* clang-format off */
 FIELD(RX_INFO, RSS_TYPE, 0, 4)
 FIELD(RX_INFO, PKT_TYPE, 4, 12)
 FIELD(RX_INFO, IP_ID, 32, 16)
@@ -233,14 +242,15 @@ FIELD(RX_STATUS, L4E, 29, 1)
 FIELD(RX_STATUS, IPE, 30, 1)
 FIELD(RX_STATUS, LENGTH, 32, 16)
 FIELD(RX_STATUS, VLAN, 48, 16)
+/* clang-format on */
 
 /* RX_INFO.PKT_TYPE */
-#define IGB_LITE_PT_IPV4     0x001
-#define IGB_LITE_PT_IPV6     0x004
+#define IGB_LITE_PT_IPV4 0x001
+#define IGB_LITE_PT_IPV6 0x004
 #define IGB_LITE_PT_IPV6_EXT 0x008
-#define IGB_LITE_PT_TCP      0x010
-#define IGB_LITE_PT_UDP      0x020
-#define IGB_LITE_PT_SCTP     0x040
+#define IGB_LITE_PT_TCP 0x010
+#define IGB_LITE_PT_UDP 0x020
+#define IGB_LITE_PT_SCTP 0x040
 
 /* A transmit descriptor; what addr holds in a context descriptor is in TX_CTX_LO. */
 typedef struct IGBLiteTxDesc {
@@ -249,6 +259,7 @@ typedef struct IGBLiteTxDesc {
     uint32_t olinfo;
 } IGBLiteTxDesc;
 
+/* clang-format off */
 FIELD(TX_CMD, LENGTH, 0, 16)
 FIELD(TX_CMD, TYPE, 20, 4)
 FIELD(TX_CMD, EOP, 24, 1)
@@ -271,13 +282,14 @@ FIELD(TX_CTX_CMD, L4T, 11, 2)
 FIELD(TX_CTX_OL, INDEX, 4, 1)
 FIELD(TX_CTX_OL, L4LEN, 8, 8)
 FIELD(TX_CTX_OL, MSS, 16, 16)
+/* clang-format on */
 
 enum { IGB_LITE_L4_UDP, IGB_LITE_L4_TCP, IGB_LITE_L4_SCTP };
 
 /* PHY registers beyond those of hw/net/mii.h. */
-#define IGB_LITE_PHY_ADDR      1
-#define IGB_LITE_PHY_ID1       0x02a8
-#define IGB_LITE_PHY_ID2       0x0391
-#define IGB_LITE_PHY_PAGE      31
+#define IGB_LITE_PHY_ADDR 1
+#define IGB_LITE_PHY_ID1 0x02a8
+#define IGB_LITE_PHY_ID2 0x0391
+#define IGB_LITE_PHY_PAGE 31
 
 #endif

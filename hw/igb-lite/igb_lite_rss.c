@@ -1,17 +1,20 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: what a received frame is (one bounded pass over its headers), ones-complement sums, and the RSS hash.
+ * igb-lite: what a received frame is (one bounded pass over its headers), ones-complement sums, and
+ * the RSS hash.
  *
- * Everything here comes from the wire: no length is believed before it is compared with the frame's.
+ * Everything here comes from the wire: no length is believed before it is compared with the
+ * frame's.
  */
 #include "qemu/osdep.h"
-#include "qemu/bswap.h"
-#include "net/eth.h"
+
 #include "igb_lite.h"
+#include "net/eth.h"
+#include "qemu/bswap.h"
 #include "trace.h"
 
-#define IP6_EXT_MAX 8               /* extension headers that are walked */
+#define IP6_EXT_MAX 8 /* extension headers that are walked */
 
 enum { RSS_NONE, RSS_TCP4, RSS_IP4, RSS_TCP6, RSS_IP6_EX, RSS_IP6, RSS_UDP4 = 7, RSS_UDP6 };
 
@@ -82,7 +85,7 @@ bool igb_lite_parse(IGBLiteState *s, const uint8_t *data, size_t len, IGBLitePac
 {
     uint16_t type;
 
-    *p = (IGBLitePacket) { .data = data, .len = len };
+    *p = (IGBLitePacket){.data = data, .len = len};
     if (len < sizeof(struct eth_header)) {
         return false;
     }
@@ -102,13 +105,19 @@ bool igb_lite_parse(IGBLiteState *s, const uint8_t *data, size_t len, IGBLitePac
     return true;
 }
 
-/* Ones-complement sum of big-endian 16-bit words; an odd last byte counts as the high one. Any length up to 64 KiB and more. */
+/*
+ * Ones-complement sum of big-endian 16-bit words; an odd last byte counts as the high one. Any
+ * length up to 64 KiB and more.
+ */
 uint32_t igb_lite_sum(const void *data, size_t len, uint32_t seed)
 {
     const uint8_t *p = data;
     uint64_t sum = 0;
 
-    /* The sum is the same in any word size and byte order, up to a byte swap of the result (RFC 1071 section 2). */
+    /*
+     * The sum is the same in any word size and byte order, up to a byte swap of the result (RFC
+     * 1071 section 2).
+     */
     for (; len >= 4; p += 4, len -= 4) {
         sum += (uint32_t)ldl_be_p(p);
     }
@@ -133,8 +142,9 @@ uint16_t igb_lite_fold(uint32_t sum)
 }
 
 /*
- * The Toeplitz hash is linear: the hash of an input is the exclusive or of the hashes of its bytes at their places. The table
- * holds those: for place i and byte value b, the 32-bit windows of the key that b's bits select.
+ * The Toeplitz hash is linear: the hash of an input is the exclusive or of the hashes of its bytes
+ * at their places. The table holds those: for place i and byte value b, the 32-bit windows of the
+ * key that b's bits select.
  */
 static void build_table(IGBLiteState *s)
 {
@@ -170,7 +180,9 @@ static uint32_t toeplitz(IGBLiteState *s, const uint8_t *input, size_t len)
     return hash;
 }
 
-/* Which hash MRQC selects for this packet: that of layer 4 if it may be used, else that of layer 3. */
+/*
+ * Which hash MRQC selects for this packet: that of layer 4 if it may be used, else that of layer 3.
+ */
 static unsigned hash_type(IGBLiteState *s, const IGBLitePacket *p)
 {
     bool ex = p->ipv6_ext && !IGB_LITE_GET(s, RFCTL, IPV6_EX_DIS);
@@ -185,8 +197,9 @@ static unsigned hash_type(IGBLiteState *s, const IGBLitePacket *p)
         return IGB_LITE_GET(s, MRQC, IPV4) ? RSS_IP4 : RSS_NONE;
     }
     if (p->ipv6) {
-        bool tcp6 = p->ipv6_ext ? ex && IGB_LITE_GET(s, MRQC, TCP_IPV6_EX)
-                                : IGB_LITE_GET(s, MRQC, TCP_IPV6) || IGB_LITE_GET(s, MRQC, TCP_IPV6_EX);
+        bool tcp6 = p->ipv6_ext
+                        ? ex && IGB_LITE_GET(s, MRQC, TCP_IPV6_EX)
+                        : IGB_LITE_GET(s, MRQC, TCP_IPV6) || IGB_LITE_GET(s, MRQC, TCP_IPV6_EX);
 
         if (p->tcp && tcp6) {
             return RSS_TCP6;
@@ -214,7 +227,8 @@ uint32_t igb_lite_rss_hash(IGBLiteState *s, const IGBLitePacket *p, unsigned *ty
         return 0;
     }
     len = p->ipv4 ? 8 : 32;
-    from = p->l3 + (p->ipv4 ? offsetof(struct ip_header, ip_src) : offsetof(struct ip6_header, ip6_src));
+    from = p->l3 +
+           (p->ipv4 ? offsetof(struct ip_header, ip_src) : offsetof(struct ip6_header, ip6_src));
     memcpy(input, p->data + from, len);
     if (*type != RSS_IP4 && *type != RSS_IP6 && *type != RSS_IP6_EX) {
         memcpy(input + len, p->data + p->l4, 4);
@@ -230,5 +244,7 @@ unsigned igb_lite_rss_queue(IGBLiteState *s, uint32_t hash, unsigned type)
 {
     unsigned entry = hash & 0x7f;
 
-    return type == RSS_NONE ? 0 : (s->mac[R_RETA + entry / 4] >> (8 * (entry % 4))) & (IGB_LITE_QUEUES - 1);
+    return type == RSS_NONE
+               ? 0
+               : (s->mac[R_RETA + entry / 4] >> (8 * (entry % 4))) & (IGB_LITE_QUEUES - 1);
 }

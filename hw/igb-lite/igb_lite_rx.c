@@ -1,38 +1,40 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: from the wire to a ring. A frame is filtered, given to a queue, copied into the buffers of as many descriptors as
- * it takes, and then published, descriptor by descriptor.
+ * igb-lite: from the wire to a ring. A frame is filtered, given to a queue, copied into the buffers
+ * of as many descriptors as it takes, and then published, descriptor by descriptor.
  *
- * The device never asks the net layer to wait: with reception off, or the link down, a frame is lost as on a wire with nobody
- * listening; when the queue has too few descriptors it is dropped and counted (SRRCTL.DROP_EN: RQDPC of the queue, else MPC;
- * RNBC both times).
+ * The device never asks the net layer to wait: with reception off, or the link down, a frame is
+ * lost as on a wire with nobody listening; when the queue has too few descriptors it is dropped and
+ * counted (SRRCTL.DROP_EN: RQDPC of the queue, else MPC; RNBC both times).
  */
 #include "qemu/osdep.h"
+
+#include "igb_lite.h"
+#include "net/eth.h"
 #include "qemu/iov.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
-#include "net/eth.h"
-#include <zlib.h>
-#include "igb_lite.h"
 #include "trace.h"
+#include <zlib.h>
 
-#define MIN_FRAME  60
+#define MIN_FRAME 60
 /* Without RCTL.LPE, without FCS and tag. */
 #define LONGEST_PLAIN 1514
 /* Enough for the longest frame and its FCS in the smallest buffers. */
-#define MAX_DESCS  80
-#define MAX_PARTS  3
+#define MAX_DESCS 80
+#define MAX_PARTS 3
 
 /* A frame on its way into a ring. */
 typedef struct RxFrame {
     IGBLitePacket packet;
-    struct iovec parts[MAX_PARTS];  /* what is stored: the frame, perhaps without its tag and with its FCS */
+    struct iovec
+        parts[MAX_PARTS]; /* what is stored: the frame, perhaps without its tag and with its FCS */
     unsigned part_count;
-    size_t stored;                  /* their length */
+    size_t stored; /* their length */
     uint32_t fcs;
     uint64_t info;
-    uint64_t status;                /* of the last descriptor, without length */
+    uint64_t status; /* of the last descriptor, without length */
 } RxFrame;
 
 static bool table_bit(IGBLiteState *s, unsigned table, unsigned bit)
@@ -61,7 +63,7 @@ static bool address_matches(IGBLiteState *s, const uint8_t *addr)
 /* Is the frame for us: VLAN table, then destination address (RCTL, RAL/RAH, MTA). */
 static bool wanted(IGBLiteState *s, const IGBLitePacket *p)
 {
-    static const uint8_t hash_shift[] = { 4, 3, 2, 0 };
+    static const uint8_t hash_shift[] = {4, 3, 2, 0};
     uint32_t rctl = s->mac[R_RCTL];
     const uint8_t *dst = p->data;
 
@@ -84,8 +86,9 @@ static bool wanted(IGBLiteState *s, const IGBLitePacket *p)
 
 static bool too_long(IGBLiteState *s, const IGBLitePacket *p)
 {
-    size_t limit = IGB_LITE_GET(s, RCTL, LPE) ? IGB_LITE_GET(s, RLPML, SIZE)
-                                              : LONGEST_PLAIN + 4 + (p->vlan ? sizeof(struct vlan_header) : 0);
+    size_t limit = IGB_LITE_GET(s, RCTL, LPE)
+                       ? IGB_LITE_GET(s, RLPML, SIZE)
+                       : LONGEST_PLAIN + 4 + (p->vlan ? sizeof(struct vlan_header) : 0);
 
     if (p->len + 4 > IGB_LITE_FRAME_MAX) {
         return true;
@@ -131,7 +134,7 @@ static uint64_t checksum_status(IGBLiteState *s, const IGBLitePacket *p)
         const uint8_t *udp = p->data + p->l4;
 
         if (!lduw_be_p(udp + 6) || lduw_be_p(udp + 4) != p->l3_end - p->l4) {
-            return status;          /* no checksum, or not over all of the packet */
+            return status; /* no checksum, or not over all of the packet */
         }
         status |= R_RX_STATUS_UDPCS_MASK;
     }
@@ -148,7 +151,7 @@ static uint32_t packet_type(const IGBLitePacket *p)
 
 static void add_part(RxFrame *f, const void *data, size_t len)
 {
-    f->parts[f->part_count++] = (struct iovec) { .iov_base = (void *)data, .iov_len = len };
+    f->parts[f->part_count++] = (struct iovec){.iov_base = (void *)data, .iov_len = len};
     f->stored += len;
 }
 
@@ -191,14 +194,16 @@ static void missed(IGBLiteState *s, unsigned q)
 
 static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
 {
-    return ((uint64_t)IGB_LITE_Q(s, RDBAH, q) << 32 | IGB_LITE_Q(s, RDBAL, q)) + (uint64_t)index * 16;
+    return ((uint64_t)IGB_LITE_Q(s, RDBAH, q) << 32 | IGB_LITE_Q(s, RDBAL, q)) +
+           (uint64_t)index * 16;
 }
 
 /*
- * Reads descriptors from the head on until their buffers hold the frame. A null buffer holds nothing. Returns how many, 0 if
- * the queue has too few or they cannot be read.
+ * Reads descriptors from the head on until their buffers hold the frame. A null buffer holds
+ * nothing. Returns how many, 0 if the queue has too few or they cannot be read.
  */
-static unsigned collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, uint64_t *buffers)
+static unsigned collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
+                        uint64_t *buffers)
 {
     uint32_t head = IGB_LITE_Q(s, RDH, q);
     uint32_t posted = size ? (IGB_LITE_Q(s, RDT, q) + size - head) % size : 0;
@@ -217,7 +222,8 @@ static unsigned collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFram
         if (buffers[n]) {
             room += each;
         } else {
-            igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q, (head + n) % size);
+            igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q,
+                                 (head + n) % size);
         }
         n++;
     }
@@ -239,8 +245,12 @@ static bool copy_out(IGBLiteState *s, const RxFrame *f, size_t at, uint64_t addr
     return true;
 }
 
-/* Writes back n descriptors: types and hash first, then status and length as one store, so that a driver sees all or nothing. */
-static void publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, const uint64_t *buffers, unsigned n)
+/*
+ * Writes back n descriptors: types and hash first, then status and length as one store, so that a
+ * driver sees all or nothing.
+ */
+static void publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
+                    const uint64_t *buffers, unsigned n)
 {
     uint32_t head = IGB_LITE_Q(s, RDH, q);
     size_t at = 0, each = buffer_size(s, q);
@@ -271,7 +281,8 @@ static void store(IGBLiteState *s, unsigned q, RxFrame *f)
     unsigned n = 0;
 
     if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
-        size = igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
+        size = igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
+                                  IGB_LITE_Q(s, RDT, q));
         n = collect(s, q, size, f, buffers);
     }
     for (unsigned i = 0; i < n; i++) {
@@ -301,10 +312,13 @@ static bool any_queue_enabled(IGBLiteState *s)
     return false;
 }
 
-/* A frame, without FCS, has come in from the wire or by loopback. Marks interrupt causes; the caller delivers. */
+/*
+ * A frame, without FCS, has come in from the wire or by loopback. Marks interrupt causes; the
+ * caller delivers.
+ */
 void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback)
 {
-    RxFrame f = { };
+    RxFrame f = {};
 
     if (!IGB_LITE_GET(s, RCTL, EN) || !any_queue_enabled(s)) {
         trace_igb_lite_rx_off(len);
@@ -329,7 +343,7 @@ void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool l
 ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
 {
     IGBLiteState *s = qemu_get_nic_opaque(nc);
-    uint8_t padded[MIN_FRAME] = { };
+    uint8_t padded[MIN_FRAME] = {};
 
     if (!s->link_up || igb_lite_phy_loopback(s)) {
         trace_igb_lite_rx_off(size);

@@ -1,11 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: statistics. Counters stop at their maximum; a read clears them, for the 64-bit pairs a read of the high half.
+ * igb-lite: statistics. Counters stop at their maximum; a read clears them, for the 64-bit pairs a
+ * read of the high half.
  */
 #include "qemu/osdep.h"
-#include "net/eth.h"
+
 #include "igb_lite.h"
+#include "net/eth.h"
 #include "trace.h"
 
 /* Adds n to the counter at index reg (R_name + instance). */
@@ -26,7 +28,10 @@ static void count64(IGBLiteState *s, unsigned low, uint64_t n)
     s->mac[low + 1] = value >> 32;
 }
 
-/* A frame passed the MAC, wanted or not: total counters. len is without FCS, the byte counters are with it. */
+/*
+ * A frame passed the MAC, wanted or not: total counters. len is without FCS, the byte counters are
+ * with it.
+ */
 void igb_lite_count_seen(IGBLiteState *s, bool tx, size_t len)
 {
     igb_lite_count(s, tx ? R_TPT : R_TPR, 1);
@@ -36,7 +41,7 @@ void igb_lite_count_seen(IGBLiteState *s, bool tx, size_t len)
 /* A frame was sent, or received and stored: counters of good frames, by kind and size. */
 void igb_lite_count_frame(IGBLiteState *s, bool tx, const uint8_t *frame, size_t len)
 {
-    static const uint16_t limits[] = { 64, 127, 255, 511, 1023 };
+    static const uint16_t limits[] = {64, 127, 255, 511, 1023};
     size_t on_wire = len + 4;
     unsigned bucket = 0;
 

@@ -1,55 +1,60 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: from a ring to the wire. A packet is gathered into a private buffer, so that guest memory is read once and never
- * written, then checksummed, segmented and tagged as its context descriptor says; the packet itself is not parsed.
+ * igb-lite: from a ring to the wire. A packet is gathered into a private buffer, so that guest
+ * memory is read once and never written, then checksummed, segmented and tagged as its context
+ * descriptor says; the packet itself is not parsed.
  *
- * A doorbell handles up to DOORBELL_DESCS descriptors of a queue in the CPU's access, the rest is tx_bh's. The head moves only over whole
- * packets: one that has no end yet stays in the ring and is gathered anew, so that no half packet is state to migrate.
+ * A doorbell handles up to DOORBELL_DESCS descriptors of a queue in the CPU's access, the rest is
+ * tx_bh's. The head moves only over whole packets: one that has no end yet stays in the ring and is
+ * gathered anew, so that no half packet is state to migrate.
  */
 #include "qemu/osdep.h"
+
+#include "hw/qdev-core.h"
+#include "igb_lite.h"
+#include "net/eth.h"
 #include "qemu/crc32c.h"
 #include "qemu/log.h"
 #include "qemu/main-loop.h"
-#include "net/eth.h"
-#include "hw/qdev-core.h"
 #include "system/runstate.h"
-#include "igb_lite.h"
 #include "trace.h"
 
 #define DOORBELL_DESCS 128
-#define BH_DESCS       256
+#define BH_DESCS 256
 /* Descriptors of one packet; what has more is dropped in pieces of this many. */
-#define PACKET_DESCS   256
+#define PACKET_DESCS 256
 /* Descriptors fetched by one DMA. */
-#define FETCH          16
+#define FETCH 16
 /* In front of every frame: room for a VLAN tag. */
-#define HEADROOM       4
-#define MIN_FRAME      60
+#define HEADROOM 4
+#define MIN_FRAME 60
 /* Bounds the number of frames that one packet is cut into. */
-#define MIN_MSS        32
+#define MIN_MSS 32
 
 /* One queue's run over its ring. */
 typedef struct TxRun {
     unsigned q;
     uint32_t size, head, tail;
     IGBLiteTxDesc fetched[FETCH];
-    uint32_t first, count;          /* which ring slots are in fetched */
-    bool raise;                     /* something was written back */
+    uint32_t first, count; /* which ring slots are in fetched */
+    bool raise;            /* something was written back */
 } TxRun;
 
 /* One gathered packet. */
 typedef struct TxPacket {
-    uint32_t cmd, olinfo;           /* the first descriptor's */
+    uint32_t cmd, olinfo; /* the first descriptor's */
     unsigned descs;
     size_t len;
     bool bad;
-    uint64_t write_back[PACKET_DESCS];  /* for descriptors with RS, their second half with DD; else 0 */
+    uint64_t
+        write_back[PACKET_DESCS]; /* for descriptors with RS, their second half with DD; else 0 */
 } TxPacket;
 
 static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
 {
-    return ((uint64_t)IGB_LITE_Q(s, TDBAH, q) << 32 | IGB_LITE_Q(s, TDBAL, q)) + (uint64_t)index * sizeof(IGBLiteTxDesc);
+    return ((uint64_t)IGB_LITE_Q(s, TDBAH, q) << 32 | IGB_LITE_Q(s, TDBAL, q)) +
+           (uint64_t)index * sizeof(IGBLiteTxDesc);
 }
 
 /* Hands one frame, at frame + HEADROOM, to the wire or to the loopback. */
@@ -92,7 +97,7 @@ typedef struct TxLayout {
 
 static TxLayout layout_of(const IGBLiteTxContext *ctx)
 {
-    TxLayout l = { .l3 = FIELD_EX32(ctx->vlan_macip_lens, TX_CTX_LO, MACLEN) };
+    TxLayout l = {.l3 = FIELD_EX32(ctx->vlan_macip_lens, TX_CTX_LO, MACLEN)};
 
     l.l4 = l.l3 + FIELD_EX32(ctx->vlan_macip_lens, TX_CTX_LO, IPLEN);
     l.payload = l.l4 + FIELD_EX32(ctx->mss_l4len_idx, TX_CTX_OL, L4LEN);
@@ -104,31 +109,36 @@ static TxLayout layout_of(const IGBLiteTxContext *ctx)
 }
 
 /*
- * The IPv4 header checksum: the complement of the sum over the header as it is. Its own field is the seed that software left,
- * normally 0.
+ * The IPv4 header checksum: the complement of the sum over the header as it is. Its own field is
+ * the seed that software left, normally 0.
  */
 static void ip_checksum(IGBLiteState *s, uint8_t *frame, size_t len, const TxLayout *l)
 {
     if (l->l4 < l->l3 + sizeof(struct ip_header) || l->l4 > len) {
-        igb_lite_guest_error(s, "TX: IP header at %zu to %zu in a packet of %zu", l->l3, l->l4, len);
+        igb_lite_guest_error(s, "TX: IP header at %zu to %zu in a packet of %zu", l->l3, l->l4,
+                             len);
         return;
     }
     stw_be_p(frame + l->l3 + 10, ~igb_lite_fold(igb_lite_sum(frame + l->l3, l->l4 - l->l3, 0)));
 }
 
 /*
- * The layer 4 checksum: the complement of the sum from layer 4's start to the end. Software left the sum of the pseudo header in
- * its field, without the length when the packet is segmented: add_length then.
+ * The layer 4 checksum: the complement of the sum from layer 4's start to the end. Software left
+ * the sum of the pseudo header in its field, without the length when the packet is segmented:
+ * add_length then.
  */
-static void l4_checksum(IGBLiteState *s, uint8_t *frame, size_t len, const TxLayout *l, bool add_length)
+static void l4_checksum(IGBLiteState *s, uint8_t *frame, size_t len, const TxLayout *l,
+                        bool add_length)
 {
-    static const uint8_t field[] = { [IGB_LITE_L4_UDP] = 6, [IGB_LITE_L4_TCP] = 16, [IGB_LITE_L4_SCTP] = 8 };
+    static const uint8_t field[] = {
+        [IGB_LITE_L4_UDP] = 6, [IGB_LITE_L4_TCP] = 16, [IGB_LITE_L4_SCTP] = 8};
     uint8_t *l4 = frame + l->l4;
     uint8_t *sum;
     uint16_t val;
 
     if (l->l4_type >= ARRAY_SIZE(field) || l->l4 + field[l->l4_type] + 4 > len) {
-        igb_lite_guest_error(s, "TX: layer 4 type %u at %zu in a packet of %zu", l->l4_type, l->l4, len);
+        igb_lite_guest_error(s, "TX: layer 4 type %u at %zu in a packet of %zu", l->l4_type, l->l4,
+                             len);
         return;
     }
     sum = l4 + field[l->l4_type];
@@ -141,8 +151,12 @@ static void l4_checksum(IGBLiteState *s, uint8_t *frame, size_t len, const TxLay
     stw_be_p(sum, val || l->l4_type != IGB_LITE_L4_UDP ? val : 0xffff);
 }
 
-/* One segment's headers: lengths, IP id, TCP sequence number and flags, or UDP length. at: its payload's place in all of it. */
-static void fix_headers(uint8_t *frame, size_t len, const TxLayout *l, unsigned index, size_t at, bool last)
+/*
+ * One segment's headers: lengths, IP id, TCP sequence number and flags, or UDP length. at: its
+ * payload's place in all of it.
+ */
+static void fix_headers(uint8_t *frame, size_t len, const TxLayout *l, unsigned index, size_t at,
+                        bool last)
 {
     uint8_t *ip = frame + l->l3, *l4 = frame + l->l4;
 
@@ -170,11 +184,11 @@ static void segment(IGBLiteState *s, const TxPacket *p, const TxLayout *l)
     bool tagged = FIELD_EX32(p->cmd, TX_CMD, VLE);
     size_t total = p->len - MIN(p->len, l->payload);
 
-    if (l->mss < MIN_MSS || l->payload + l->mss + 2 * HEADROOM > IGB_LITE_FRAME_MAX || l->payload > p->len ||
-        l->l3 < sizeof(struct eth_header) || l->l4 < l->l3 + min_ip || l->payload < l->l4 + min_l4 ||
-        l->l4_type > IGB_LITE_L4_TCP) {
-        igb_lite_guest_error(s, "TX: cannot segment: headers %zu %zu %zu, MSS %u, length %zu", l->l3, l->l4, l->payload,
-                             l->mss, p->len);
+    if (l->mss < MIN_MSS || l->payload + l->mss + 2 * HEADROOM > IGB_LITE_FRAME_MAX ||
+        l->payload > p->len || l->l3 < sizeof(struct eth_header) || l->l4 < l->l3 + min_ip ||
+        l->payload < l->l4 + min_l4 || l->l4_type > IGB_LITE_L4_TCP) {
+        igb_lite_guest_error(s, "TX: cannot segment: headers %zu %zu %zu, MSS %u, length %zu",
+                             l->l3, l->l4, l->payload, l->mss, p->len);
         return;
     }
     igb_lite_count(s, R_TSCTC, 1);
@@ -229,7 +243,8 @@ static bool fetch(IGBLiteState *s, TxRun *run, uint32_t index, IGBLiteTxDesc *de
 
         run->first = index;
         run->count = MIN(FETCH, until - index);
-        if (!igb_lite_dma_read(s, ring_slot(s, run->q, index), run->fetched, run->count * sizeof(*desc))) {
+        if (!igb_lite_dma_read(s, ring_slot(s, run->q, index), run->fetched,
+                               run->count * sizeof(*desc))) {
             run->count = 0;
             return false;
         }
@@ -244,13 +259,16 @@ static bool fetch(IGBLiteState *s, TxRun *run, uint32_t index, IGBLiteTxDesc *de
 
 static bool is_context(const IGBLiteTxDesc *d)
 {
-    return FIELD_EX32(d->cmd, TX_CMD, DEXT) && FIELD_EX32(d->cmd, TX_CMD, TYPE) == IGB_LITE_TX_CONTEXT;
+    return FIELD_EX32(d->cmd, TX_CMD, DEXT) &&
+           FIELD_EX32(d->cmd, TX_CMD, TYPE) == IGB_LITE_TX_CONTEXT;
 }
 
 static void set_context(IGBLiteState *s, unsigned q, const IGBLiteTxDesc *d)
 {
-    s->tx_ctx[q][FIELD_EX32(d->olinfo, TX_CTX_OL, INDEX)] = (IGBLiteTxContext) {
-        .vlan_macip_lens = d->addr, .type_cmd = d->cmd, .mss_l4len_idx = d->olinfo,
+    s->tx_ctx[q][FIELD_EX32(d->olinfo, TX_CTX_OL, INDEX)] = (IGBLiteTxContext){
+        .vlan_macip_lens = d->addr,
+        .type_cmd = d->cmd,
+        .mss_l4len_idx = d->olinfo,
     };
 }
 
@@ -275,8 +293,8 @@ static void gather_data(IGBLiteState *s, unsigned q, TxPacket *p, const IGBLiteT
 }
 
 /*
- * Gathers what starts at the head: one packet, or one context descriptor, which leaves p->len 0 and p->bad set. False if it has
- * no end yet or cannot be read.
+ * Gathers what starts at the head: one packet, or one context descriptor, which leaves p->len 0 and
+ * p->bad set. False if it has no end yet or cannot be read.
  */
 static bool gather(IGBLiteState *s, TxRun *run, TxPacket *p)
 {
@@ -298,20 +316,25 @@ static bool gather(IGBLiteState *s, TxRun *run, TxPacket *p)
             gather_data(s, run->q, p, &d);
         }
         p->write_back[p->descs++] = FIELD_EX32(d.cmd, TX_CMD, RS)
-                                        ? d.cmd | (uint64_t)(d.olinfo | R_TX_OL_DD_MASK) << 32 : 0;
+                                        ? d.cmd | (uint64_t)(d.olinfo | R_TX_OL_DD_MASK) << 32
+                                        : 0;
         if (context ? p->descs == 1 : FIELD_EX32(d.cmd, TX_CMD, EOP)) {
             return true;
         }
     }
     if (p->descs == PACKET_DESCS || posted == run->size - 1) {
-        igb_lite_guest_error(s, "TX queue %u: %u descriptors without an end of packet", run->q, p->descs);
+        igb_lite_guest_error(s, "TX queue %u: %u descriptors without an end of packet", run->q,
+                             p->descs);
         p->bad = true;
         return true;
     }
     return false;
 }
 
-/* Moves the head past the packet and tells the driver: DD in descriptors with RS, or the head to where TDWBA says. */
+/*
+ * Moves the head past the packet and tells the driver: DD in descriptors with RS, or the head to
+ * where TDWBA says.
+ */
 static void retire(IGBLiteState *s, TxRun *run, const TxPacket *p)
 {
     uint32_t wb = IGB_LITE_Q(s, TDWBAL, run->q);
@@ -330,17 +353,22 @@ static void retire(IGBLiteState *s, TxRun *run, const TxPacket *p)
     if (any && head_wb) {
         uint32_t head = cpu_to_le32(run->head);
 
-        igb_lite_dma_write(s, (uint64_t)IGB_LITE_Q(s, TDWBAH, run->q) << 32 | (wb & ~3u), &head, sizeof(head));
+        igb_lite_dma_write(s, (uint64_t)IGB_LITE_Q(s, TDWBAH, run->q) << 32 | (wb & ~3u), &head,
+                           sizeof(head));
     }
     run->raise |= any;
 }
 
-/* Works on queue q until it has nothing complete left, and then leaves tx_ready, or until budget descriptors are done. */
+/*
+ * Works on queue q until it has nothing complete left, and then leaves tx_ready, or until budget
+ * descriptors are done.
+ */
 static void run_queue(IGBLiteState *s, unsigned q, int budget)
 {
-    TxRun run = { .q = q, .head = IGB_LITE_Q(s, TDH, q), .tail = IGB_LITE_Q(s, TDT, q) };
+    TxRun run = {.q = q, .head = IGB_LITE_Q(s, TDH, q), .tail = IGB_LITE_Q(s, TDT, q)};
     TxPacket packet;
-    bool more = IGB_LITE_GET(s, TCTL, EN) && FIELD_EX32(IGB_LITE_Q(s, TXDCTL, q), TXDCTL, ENABLE) && run.head != run.tail;
+    bool more = IGB_LITE_GET(s, TCTL, EN) && FIELD_EX32(IGB_LITE_Q(s, TXDCTL, q), TXDCTL, ENABLE) &&
+                run.head != run.tail;
 
     if (more) {
         run.size = igb_lite_ring_size(s, IGB_LITE_Q(s, TDLEN, q), run.head, run.tail);
@@ -377,7 +405,10 @@ static void run_queues(IGBLiteState *s, int budget)
     }
 }
 
-/* Something that may let these queues go on has happened; the caller delivers interrupts. In an MMIO access only. */
+/*
+ * Something that may let these queues go on has happened; the caller delivers interrupts. In an
+ * MMIO access only.
+ */
 void igb_lite_tx_kick(IGBLiteState *s, uint32_t queues)
 {
     s->tx_ready |= queues;
@@ -388,7 +419,7 @@ static void tx_bh(void *opaque)
 {
     IGBLiteState *s = opaque;
 
-    if (runstate_is_running()) {    /* else the state handler schedules this again */
+    if (runstate_is_running()) { /* else the state handler schedules this again */
         run_queues(s, BH_DESCS);
         igb_lite_irq_deliver(s);
     }

@@ -3,8 +3,8 @@
  *
  * igb-lite's tests: a guest that programs nonsense, and a guest that moves.
  */
-#include "igb-lite.h"
 #include "hw/pci/pci_regs.h"
+#include "igb-lite.h"
 #include "qobject/qdict.h"
 
 static Received r;
@@ -28,7 +28,7 @@ static void still_works(Nic *n)
 
 static void test_ring_length(void)
 {
-    static const uint32_t lengths[] = { 0, 16, 112, 144 };
+    static const uint32_t lengths[] = {0, 16, 112, 144};
     Nic *n = nic_running();
     uint8_t frame[60];
 
@@ -69,7 +69,8 @@ static void test_ring_base(void)
 /* Rings and buffers where nothing is, in ROM, and over the end of memory. */
 static void test_no_memory(void)
 {
-    static const uint64_t places[] = { NO_MEMORY, 0xffffffffffffff80ull, 128 * 1024 * 1024 - 128, 0xfffff000 };
+    static const uint64_t places[] = {NO_MEMORY, 0xffffffffffffff80ull, 128 * 1024 * 1024 - 128,
+                                      0xfffff000};
     Nic *n = nic_running();
     uint8_t frame[60];
 
@@ -89,11 +90,10 @@ static void test_no_memory(void)
         w32(n, A_TDH, 20);
         w32(n, A_TDT, 10);
         settle(n);
-        if (places[i] != 0xfffff000) {          /* ROM can be read */
+        if (places[i] != 0xfffff000) { /* ROM can be read */
             g_assert_cmpuint(guest_errors(n), >, before);
         }
-        while (recv(n->wire, frame, sizeof(frame), MSG_DONTWAIT) > 0) {
-        }
+        while (recv(n->wire, frame, sizeof(frame), MSG_DONTWAIT) > 0) {}
         make_frame(frame, 60, 1);
     }
     w32(n, A_CTRL, R_CTRL_RST_MASK);
@@ -157,7 +157,7 @@ static void test_own_bar(void)
 
     memset(reset, 0, sizeof(reset));
     make_frame(frame, 100, 1);
-    for (unsigned i = 0; i < 14; i++) {         /* a frame whose bytes are CTRL.RST wherever they land */
+    for (unsigned i = 0; i < 14; i++) { /* a frame whose bytes are CTRL.RST wherever they land */
         reset[i] = 0xff;
     }
     for (unsigned i = 14; i < 100; i++) {
@@ -171,7 +171,7 @@ static void test_own_bar(void)
     tx_desc(n, 0, n->bar, 64 | R_TX_CMD_EOP_MASK | R_TX_CMD_RS_MASK, 0);
     tx_doorbell(n, 0);
     wire_quiet(n);
-    w32(n, A_TDBAL, n->bar + 0x5200);           /* a ring in the multicast table */
+    w32(n, A_TDBAL, n->bar + 0x5200); /* a ring in the multicast table */
     w32(n, A_TDT, n->tx_tail[0] + 1);
     wire_quiet(n);
     w32(n, A_RDBAL, n->bar + 0x5200);
@@ -192,7 +192,7 @@ static void test_own_message(void)
     w32(n, A_EITR, 100 << 2);
     w32(n, A_EIMS, 1);
     w32(n, A_EICS, 1);
-    w32(n, A_EICS, 1);                          /* and once more from the timer's bottom half */
+    w32(n, A_EICS, 1); /* and once more from the timer's bottom half */
     qtest_clock_step(n->qts, 200 * 1000);
     settle(n);
     g_assert_cmphex(r32(n, A_RCTL) & R_RCTL_EN_MASK, ==, R_RCTL_EN_MASK);
@@ -204,7 +204,7 @@ static void test_own_message(void)
 /* Every register written with patterns, then a reset: it still works. */
 static void test_scribble(void)
 {
-    static const uint32_t patterns[] = { 0xffffffff, 0, 0xa5a5a5a5, 0x5a5a5a5a };
+    static const uint32_t patterns[] = {0xffffffff, 0, 0xa5a5a5a5, 0x5a5a5a5a};
     Nic *n = nic_running();
 
     for (unsigned i = 0; i < G_N_ELEMENTS(patterns); i++) {
@@ -244,7 +244,8 @@ static void wait_migrated(Nic *n)
 static void test_migration(void)
 {
     g_autofree char *file = g_strdup_printf("/tmp/igb-lite-migration-%d", getpid());
-    g_autofree char *save = g_strdup_printf("exec:cat > %s", file), *load = g_strdup_printf("exec:cat %s", file);
+    g_autofree char *save = g_strdup_printf("exec:cat > %s", file),
+                    *load = g_strdup_printf("exec:cat %s", file);
     Nic *a = nic_running(), *b;
     uint8_t frame[100], in[200];
     size_t len;
@@ -254,17 +255,19 @@ static void test_migration(void)
     w32(a, A_EIMS, 0x3ff);
     w32(a, A_EITR, 1000 << 2);
     w32(a, A_EICS, 1);
-    w32(a, A_EICS, 1);                          /* held back by EITR */
+    w32(a, A_EICS, 1); /* held back by EITR */
     g_assert_true(message(a, 0));
     tx_context(a, 0, 14 << R_TX_CTX_LO_MACLEN_SHIFT | 0x0042u << 16, 0, 0);
-    tx_desc(a, 0, TX_BUF(0), 50 | R_TX_CMD_DEXT_MASK | 3 << 20 | R_TX_CMD_VLE_MASK, 0);   /* half a packet */
+    tx_desc(a, 0, TX_BUF(0), 50 | R_TX_CMD_DEXT_MASK | 3 << 20 | R_TX_CMD_VLE_MASK,
+            0); /* half a packet */
     qtest_memwrite(a->qts, TX_BUF(0), frame, make_frame(frame, 100, 1));
     tx_doorbell(a, 0);
     qtest_qmp_assert_success(a->qts, "{'execute': 'migrate', 'arguments': {'uri': %s}}", save);
     wait_migrated(a);
 
     b = nic_start_args("-incoming defer");
-    qtest_qmp_assert_success(b->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}", load);
+    qtest_qmp_assert_success(b->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}",
+                             load);
     qtest_qmp_eventwait(b->qts, "RESUME");
     unlink(file);
     memcpy(b->rx_size, a->rx_size, sizeof(a->rx_size));
@@ -280,11 +283,12 @@ static void test_migration(void)
     g_assert_false(message(b, 0));
     qtest_clock_step(b->qts, 100 * 1000 * 1000);
     wait_message(b, 0);
-    tx_desc(b, 0, TX_BUF(0) + 50, 50 | R_TX_CMD_DEXT_MASK | 3 << 20 | R_TX_CMD_EOP_MASK | R_TX_CMD_RS_MASK, 0);
+    tx_desc(b, 0, TX_BUF(0) + 50,
+            50 | R_TX_CMD_DEXT_MASK | 3 << 20 | R_TX_CMD_EOP_MASK | R_TX_CMD_RS_MASK, 0);
     tx_doorbell(b, 0);
     do {
         len = wire_receive(b, in, sizeof(in));
-    } while (lduw_be_p(in + 12) == 0x8035);     /* QEMU announces the move by RARP */
+    } while (lduw_be_p(in + 12) == 0x8035); /* QEMU announces the move by RARP */
     g_assert_cmpuint(len, ==, 104);
     g_assert_cmphex((uint32_t)ldl_be_p(in + 12), ==, 0x81000042);
     wire_send(b, frame, 100);
@@ -303,7 +307,8 @@ static void test_stop_cont(void)
     tx_ring(n, 0, 1024);
     make_frame(frame, 64, 0);
     qtest_memwrite(n->qts, TX_BUF(0), frame, 64);
-    for (unsigned i = 0; i < 200; i++) {        /* as many as the socket holds: a stop discards what waits for it */
+    for (unsigned i = 0; i < 200;
+         i++) { /* as many as the socket holds: a stop discards what waits for it */
         tx_desc(n, 0, TX_BUF(0), 64 | R_TX_CMD_EOP_MASK, 0);
     }
     tx_doorbell(n, 0);
@@ -319,11 +324,13 @@ static void test_stop_cont(void)
 /* Plugged, used and unplugged, again and again. */
 static void test_hotplug(void)
 {
-    QTestState *qts = qtest_init("-M q35 -nodefaults -device pcie-root-port,id=rp,chassis=1,slot=1");
+    QTestState *qts =
+        qtest_init("-M q35 -nodefaults -device pcie-root-port,id=rp,chassis=1,slot=1");
 
     for (unsigned i = 0; i < 3; i++) {
-        qtest_qmp_assert_success(qts, "{'execute': 'device_add', 'arguments': "
-                                 "{'driver': 'igb-lite', 'id': 'plugged', 'bus': 'rp', 'addr': '0'}}");
+        qtest_qmp_assert_success(
+            qts, "{'execute': 'device_add', 'arguments': "
+                 "{'driver': 'igb-lite', 'id': 'plugged', 'bus': 'rp', 'addr': '0'}}");
         qtest_qmp_send(qts, "{'execute': 'device_del', 'arguments': {'id': 'plugged'}}");
         qobject_unref(qtest_qmp_receive(qts));
         qtest_system_reset_nowait(qts);

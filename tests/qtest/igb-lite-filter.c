@@ -1,7 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite's tests: which frames are received, into which queue, and what the device says about their checksums.
+ * igb-lite's tests: which frames are received, into which queue, and what the device says about
+ * their checksums.
  */
 #include "igb-lite.h"
 
@@ -29,7 +30,7 @@ static bool passes(Nic *n, const uint8_t dst[6], uint16_t tag)
 
 static void test_unicast(void)
 {
-    static const uint8_t own[6] = { NIC_MAC }, other[6] = { PEER_MAC };
+    static const uint8_t own[6] = {NIC_MAC}, other[6] = {PEER_MAC};
     Nic *n = nic_running();
 
     g_assert_true(passes(n, own, 0));
@@ -48,7 +49,7 @@ static void test_unicast(void)
 
 static void test_broadcast(void)
 {
-    static const uint8_t all[6] = { BROADCAST };
+    static const uint8_t all[6] = {BROADCAST};
     Nic *n = nic_running();
 
     g_assert_true(passes(n, all, 0));
@@ -60,8 +61,10 @@ static void test_broadcast(void)
 /* The multicast table by each of the four ways to cut 12 bits out of the address. */
 static void test_multicast(void)
 {
-    static const uint8_t group[6] = { 0x01, 0x00, 0x5e, 0x12, 0x34, 0xa6 }, other[6] = { 0x01, 0x00, 0x5e, 0x12, 0x34, 0x5b };
-    static const unsigned bits[] = { 0xa63, 0x4c6, 0x98d, 0x634 };  /* 0xa634 >> 4, 3, 2, 0, low 12 bits */
+    static const uint8_t group[6] = {0x01, 0x00, 0x5e, 0x12, 0x34, 0xa6},
+                         other[6] = {0x01, 0x00, 0x5e, 0x12, 0x34, 0x5b};
+    static const unsigned bits[] = {0xa63, 0x4c6, 0x98d,
+                                    0x634}; /* 0xa634 >> 4, 3, 2, 0, low 12 bits */
     Nic *n = nic_running();
     uint32_t rctl = r32(n, A_RCTL);
 
@@ -80,7 +83,7 @@ static void test_multicast(void)
 
 static void test_vlan_filter(void)
 {
-    static const uint8_t own[6] = { NIC_MAC };
+    static const uint8_t own[6] = {NIC_MAC};
     Nic *n = nic_running();
 
     g_assert_true(passes(n, own, 0x0123));
@@ -125,7 +128,7 @@ static uint32_t checksum_bits(Nic *n, const uint8_t *frame, size_t len)
                        R_RX_STATUS_IPE_MASK | R_RX_STATUS_L4E_MASK);
 }
 
-#define IP_OK  R_RX_STATUS_IPCS_MASK
+#define IP_OK R_RX_STATUS_IPCS_MASK
 #define IP_BAD (R_RX_STATUS_IPCS_MASK | R_RX_STATUS_IPE_MASK)
 #define TCP_OK R_RX_STATUS_L4CS_MASK
 #define UDP_OK (R_RX_STATUS_L4CS_MASK | R_RX_STATUS_UDPCS_MASK)
@@ -148,10 +151,10 @@ static void test_rx_checksum(void)
         g_assert_cmphex(checksum_bits(n, frame, len), ==, IP_OK | UDP_OK | L4_BAD);
     }
     len = make_tcp4(frame, 30);
-    frame[22] ^= 1;                             /* TTL: the header's sum is wrong, TCP's is not */
+    frame[22] ^= 1; /* TTL: the header's sum is wrong, TCP's is not */
     g_assert_cmphex(checksum_bits(n, frame, len), ==, IP_BAD | TCP_OK);
     len = make_udp4(frame, 30);
-    stw_be_p(frame + 40, 0);                    /* no UDP checksum */
+    stw_be_p(frame + 40, 0); /* no UDP checksum */
     g_assert_cmphex(checksum_bits(n, frame, len), ==, IP_OK);
     w32(n, A_RXCSUM, 0);
     g_assert_cmphex(checksum_bits(n, frame, make_tcp4(frame, 30)), ==, 0);
@@ -161,12 +164,15 @@ static void test_rx_checksum(void)
 /* Headers that lie about lengths: nothing is claimed about them, and nothing breaks. */
 static void test_malformed(void)
 {
-    static const struct { uint8_t at, value; } lies[] = {
-        { 14, 0x44 }, { 14, 0x4f }, { 14, 0x65 }, { 16, 0xff }, { 17, 0x05 }, { 20, 0x20 }, { 21, 0x01 }, { 38, 0xff }, { 39, 0x01 },
+    static const struct {
+        uint8_t at, value;
+    } lies[] = {
+        {14, 0x44}, {14, 0x4f}, {14, 0x65}, {16, 0xff}, {17, 0x05},
+        {20, 0x20}, {21, 0x01}, {38, 0xff}, {39, 0x01},
     };
-    static const uint8_t own[6] = { NIC_MAC };
+    static const uint8_t own[6] = {NIC_MAC};
     Nic *n = nic_running();
-    uint8_t frame[100] = { };
+    uint8_t frame[100] = {};
     size_t len;
 
     w32(n, A_MRQC, 2 | 0xff << 16);
@@ -175,7 +181,7 @@ static void test_malformed(void)
         frame[lies[i].at] = lies[i].value;
         g_assert_cmphex(checksum_bits(n, frame, len) & UDP_OK, ==, 0);
     }
-    memset(frame, 0xff, sizeof(frame));         /* IPv6 with extension headers up to and over the end */
+    memset(frame, 0xff, sizeof(frame)); /* IPv6 with extension headers up to and over the end */
     make_eth(frame, own, 0x86dd);
     frame[14] = 0x60;
     for (unsigned next = 0; next < 256; next++) {
@@ -184,7 +190,7 @@ static void test_malformed(void)
         memset(frame + 54, next % 5 ? 0 : next, 46);
         checksum_bits(n, frame, 100);
     }
-    for (len = 14; len < 60; len++) {           /* cut short; what is missing is padding */
+    for (len = 14; len < 60; len++) { /* cut short; what is missing is padding */
         make_tcp4(frame, 6);
         checksum_bits(n, frame, len);
     }
@@ -206,7 +212,8 @@ static void test_fragments(void)
 }
 
 static const uint32_t published_key[10] = {
-    0xda565a6d, 0xc20e5b25, 0x3d256741, 0xb08fa343, 0xcb2bcad0, 0xb4307bae, 0xa32dcb77, 0x0cf23080, 0x3bb7426a, 0xfa01acbe,
+    0xda565a6d, 0xc20e5b25, 0x3d256741, 0xb08fa343, 0xcb2bcad0,
+    0xb4307bae, 0xa32dcb77, 0x0cf23080, 0x3bb7426a, 0xfa01acbe,
 };
 
 static void rss_on(Nic *n, uint32_t types, unsigned queues)
@@ -215,27 +222,31 @@ static void rss_on(Nic *n, uint32_t types, unsigned queues)
         w32(n, A_RSSRK + 4 * i, published_key[i]);
     }
     for (unsigned i = 0; i < 128; i += 4) {
-        w32(n, A_RETA + i, i % queues | (i + 1) % queues << 8 | (i + 2) % queues << 16 | (i + 3) % queues << 24);
+        w32(n, A_RETA + i,
+            i % queues | (i + 1) % queues << 8 | (i + 2) % queues << 16 | (i + 3) % queues << 24);
     }
     w32(n, A_RXCSUM, r32(n, A_RXCSUM) | R_RXCSUM_PCSD_MASK);
     w32(n, A_MRQC, 2 | types);
 }
 
-/* The published test vectors of the Toeplitz hash: source, destination, hash of the addresses, hash with TCP ports. */
+/*
+ * The published test vectors of the Toeplitz hash: source, destination, hash of the addresses, hash
+ * with TCP ports.
+ */
 static const struct {
     const char *src, *dst;
     uint16_t sport, dport;
     uint32_t ip_hash, tcp_hash;
 } vectors[] = {
-    { "66.9.149.187", "161.142.100.80", 2794, 1766, 0x323e8fc2, 0x51ccc178 },
-    { "199.92.111.2", "65.69.140.83", 14230, 4739, 0xd718262a, 0xc626b0ea },
-    { "3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766, 0x2cc18cd5, 0x40207d3d },
+    {"66.9.149.187", "161.142.100.80", 2794, 1766, 0x323e8fc2, 0x51ccc178},
+    {"199.92.111.2", "65.69.140.83", 14230, 4739, 0xd718262a, 0xc626b0ea},
+    {"3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766, 0x2cc18cd5, 0x40207d3d},
 };
 
 static size_t make_vector(uint8_t *frame, unsigned i, bool tcp)
 {
-    static const uint8_t own[6] = { NIC_MAC };
-    uint8_t l4[20] = { [12] = 0x50 };
+    static const uint8_t own[6] = {NIC_MAC};
+    uint8_t l4[20] = {[12] = 0x50};
     struct in6_addr src, dst;
 
     stw_be_p(l4, vectors[i].sport);
@@ -306,7 +317,7 @@ static void test_rss_types(void)
     stw_be_p(frame + 38, 20);
     wire_send(n, frame, len);
     rx_wait(n, 0, &r);
-    g_assert_cmphex(r.hash, ==, vectors[0].tcp_hash);   /* the hash of the same ports */
+    g_assert_cmphex(r.hash, ==, vectors[0].tcp_hash); /* the hash of the same ports */
     g_assert_cmpuint(r.info & 0xf, ==, 7);
     w32(n, A_MRQC, 0);
     wire_send(n, frame, len);

@@ -8,7 +8,7 @@
 /* A broadcast frame of len bytes (at least 14) with bytes that depend on seed. */
 size_t make_frame(uint8_t *frame, size_t len, uint8_t seed)
 {
-    static const uint8_t dst[6] = { BROADCAST };
+    static const uint8_t dst[6] = {BROADCAST};
 
     for (size_t i = 14; i < len; i++) {
         frame[i] = seed + i * 7 + i / 251;
@@ -19,7 +19,7 @@ size_t make_frame(uint8_t *frame, size_t len, uint8_t seed)
 
 void make_eth(uint8_t *frame, const uint8_t dst[6], uint16_t type)
 {
-    static const uint8_t src[6] = { PEER_MAC };
+    static const uint8_t src[6] = {PEER_MAC};
 
     memcpy(frame, dst, 6);
     memcpy(frame + 6, src, 6);
@@ -40,11 +40,14 @@ uint16_t ones_sum(const uint8_t *p, size_t len, uint32_t seed)
     return sum;
 }
 
-/* An IPv4 packet from 10.1.2.3 to 10.4.5.6 in a frame for the NIC; its header checksum is right. Returns the frame's length. */
+/*
+ * An IPv4 packet from 10.1.2.3 to 10.4.5.6 in a frame for the NIC; its header checksum is right.
+ * Returns the frame's length.
+ */
 size_t make_ip4(uint8_t *frame, uint8_t protocol, const uint8_t *payload, size_t len)
 {
-    static const uint8_t dst[6] = { NIC_MAC };
-    static const uint8_t addresses[8] = { 10, 1, 2, 3, 10, 4, 5, 6 };
+    static const uint8_t dst[6] = {NIC_MAC};
+    static const uint8_t addresses[8] = {10, 1, 2, 3, 10, 4, 5, 6};
     uint8_t *ip = frame + 14;
 
     make_eth(frame, dst, 0x0800);
@@ -71,7 +74,7 @@ uint16_t l4_sum4(const uint8_t *frame)
 
 size_t make_udp4(uint8_t *frame, size_t payload)
 {
-    uint8_t udp[2048] = { };
+    uint8_t udp[2048] = {};
     size_t len = 8 + payload;
 
     stw_be_p(udp, 1234);

@@ -3,16 +3,16 @@
  *
  * igb-lite's tests: the machine, the NIC's rings, the wire, and frames.
  */
+#include "hw/pci/pci_regs.h"
 #include "igb-lite.h"
+#include "libqos/pci-pc.h"
+#include "qobject/qdict.h"
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include "libqos/pci-pc.h"
-#include "hw/pci/pci_regs.h"
-#include "qobject/qdict.h"
 
-#define PATIENCE_MS 10000           /* real time; only a failing test waits that long */
-#define MSIX_CAP    0x70
+#define PATIENCE_MS 10000 /* real time; only a failing test waits that long */
+#define MSIX_CAP 0x70
 
 uint32_t r32(Nic *n, uint32_t reg)
 {
@@ -44,7 +44,8 @@ Nic *nic_start_args(const char *args)
 
     g_assert_cmpint(socketpair(PF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
     n->qts = qtest_initf("-M q35 -nodefaults -m 128 -netdev socket,fd=%d,id=net0 "
-                         "-device igb-lite,id=nic,netdev=net0,addr=4,mac=52:54:00:aa:bb:cc %s", pair[1], args);
+                         "-device igb-lite,id=nic,netdev=net0,addr=4,mac=52:54:00:aa:bb:cc %s",
+                         pair[1], args);
     close(pair[1]);
     n->wire = pair[0];
     n->bus = qpci_new_pc(n->qts, NULL);
@@ -125,8 +126,9 @@ Nic *nic_running(void)
 
 uint64_t guest_errors(Nic *n)
 {
-    QDict *response = qtest_qmp(n->qts, "{'execute': 'qom-get', 'arguments': "
-                                "{'path': '/machine/peripheral/nic', 'property': 'guest-errors'}}");
+    QDict *response =
+        qtest_qmp(n->qts, "{'execute': 'qom-get', 'arguments': "
+                          "{'path': '/machine/peripheral/nic', 'property': 'guest-errors'}}");
     uint64_t count = qdict_get_int(response, "return");
 
     qobject_unref(response);
@@ -136,13 +138,15 @@ uint64_t guest_errors(Nic *n)
 void phy_write(Nic *n, unsigned reg, uint16_t val)
 {
     w32(n, A_MDIC, val | reg << 16 | 1 << 21 | 1 << 26);
-    g_assert_cmphex(r32(n, A_MDIC) & (R_MDIC_READY_MASK | R_MDIC_ERROR_MASK), ==, R_MDIC_READY_MASK);
+    g_assert_cmphex(r32(n, A_MDIC) & (R_MDIC_READY_MASK | R_MDIC_ERROR_MASK), ==,
+                    R_MDIC_READY_MASK);
 }
 
 uint16_t phy_read(Nic *n, unsigned reg)
 {
     w32(n, A_MDIC, reg << 16 | 1 << 21 | 2 << 26);
-    g_assert_cmphex(r32(n, A_MDIC) & (R_MDIC_READY_MASK | R_MDIC_ERROR_MASK), ==, R_MDIC_READY_MASK);
+    g_assert_cmphex(r32(n, A_MDIC) & (R_MDIC_READY_MASK | R_MDIC_ERROR_MASK), ==,
+                    R_MDIC_READY_MASK);
     return r32(n, A_MDIC);
 }
 
@@ -181,7 +185,7 @@ bool rx_pending(Nic *n, unsigned q)
 
 void rx_wait(Nic *n, unsigned q, Received *r)
 {
-    *r = (Received) { };
+    *r = (Received){};
     do {
         uint64_t slot = RX_RING(q) + n->rx_next[q] * 16, info;
         size_t len;
@@ -233,14 +237,17 @@ void tx_doorbell(Nic *n, unsigned q)
 
 void tx_context(Nic *n, unsigned q, uint32_t lo, uint32_t cmd, uint32_t l4len_mss)
 {
-    tx_desc(n, q, lo, cmd | R_TX_CMD_DEXT_MASK | IGB_LITE_TX_CONTEXT << R_TX_CMD_TYPE_SHIFT, l4len_mss);
+    tx_desc(n, q, lo, cmd | R_TX_CMD_DEXT_MASK | IGB_LITE_TX_CONTEXT << R_TX_CMD_TYPE_SHIFT,
+            l4len_mss);
 }
 
 void tx_frame(Nic *n, unsigned q, unsigned i, const void *frame, size_t len)
 {
     qtest_memwrite(n->qts, TX_BUF(i), frame, len);
-    tx_desc(n, q, TX_BUF(i), len | R_TX_CMD_EOP_MASK | R_TX_CMD_RS_MASK | R_TX_CMD_DEXT_MASK |
-            IGB_LITE_TX_DATA << R_TX_CMD_TYPE_SHIFT, len << R_TX_OL_PAYLEN_SHIFT);
+    tx_desc(n, q, TX_BUF(i),
+            len | R_TX_CMD_EOP_MASK | R_TX_CMD_RS_MASK | R_TX_CMD_DEXT_MASK |
+                IGB_LITE_TX_DATA << R_TX_CMD_TYPE_SHIFT,
+            len << R_TX_OL_PAYLEN_SHIFT);
 }
 
 bool tx_done(Nic *n, unsigned q, uint32_t index)
@@ -260,7 +267,7 @@ void wire_send(Nic *n, const void *frame, size_t len)
 
 static void receive_all(Nic *n, void *buf, size_t len)
 {
-    struct pollfd p = { .fd = n->wire, .events = POLLIN };
+    struct pollfd p = {.fd = n->wire, .events = POLLIN};
 
     while (len) {
         ssize_t got;
@@ -286,7 +293,7 @@ size_t wire_receive(Nic *n, void *frame, size_t size)
 
 void wire_quiet(Nic *n)
 {
-    struct pollfd p = { .fd = n->wire, .events = POLLIN };
+    struct pollfd p = {.fd = n->wire, .events = POLLIN};
 
     settle(n);
     g_assert_cmpint(poll(&p, 1, 20), ==, 0);

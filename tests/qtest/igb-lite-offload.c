@@ -5,10 +5,10 @@
  */
 #include "igb-lite.h"
 
-#define DATA  (R_TX_CMD_DEXT_MASK | IGB_LITE_TX_DATA << R_TX_CMD_TYPE_SHIFT)
-#define EOP   R_TX_CMD_EOP_MASK
-#define RS    R_TX_CMD_RS_MASK
-#define IPV4  R_TX_CTX_CMD_IPV4_MASK
+#define DATA (R_TX_CMD_DEXT_MASK | IGB_LITE_TX_DATA << R_TX_CMD_TYPE_SHIFT)
+#define EOP R_TX_CMD_EOP_MASK
+#define RS R_TX_CMD_RS_MASK
+#define IPV4 R_TX_CTX_CMD_IPV4_MASK
 #define L4(t) ((t) << R_TX_CTX_CMD_L4T_SHIFT)
 
 static uint32_t lengths(unsigned mac, unsigned ip)
@@ -22,7 +22,8 @@ static void send_with(Nic *n, const uint8_t *packet, size_t len, uint32_t cmd, u
     for (size_t at = 0; at < len; at += 8000) {
         bool last = len - at <= 8000;
 
-        tx_desc(n, 0, TX_BUF(0) + at, MIN(8000, len - at) | DATA | cmd | (last ? EOP | RS : 0), olinfo);
+        tx_desc(n, 0, TX_BUF(0) + at, MIN(8000, len - at) | DATA | cmd | (last ? EOP | RS : 0),
+                olinfo);
     }
     tx_doorbell(n, 0);
 }
@@ -86,7 +87,7 @@ static void test_tcp_checksum(void)
 /* Offsets that lie outside the packet: the frame goes out as it is, the error is counted. */
 static void test_checksum_beyond(void)
 {
-    static const uint32_t los[] = { 0, 127 << 9 | 511, 14 << 9 | 30, 60 << 9 | 0 };
+    static const uint32_t los[] = {0, 127 << 9 | 511, 14 << 9 | 30, 60 << 9 | 0};
     Nic *n = nic_running();
     uint8_t frame[60], in[100];
 
@@ -141,7 +142,8 @@ static void test_tso4(void)
     size_t len = make_tso4(packet, 2500, 0x99), at = 0;
 
     tx_context(n, 0, lengths(14, 20), IPV4 | L4(IGB_LITE_L4_TCP), 20 << 8 | 1000u << 16);
-    send_with(n, packet, len, R_TX_CMD_TSE_MASK, R_TX_OL_IXSM_MASK | R_TX_OL_TXSM_MASK | 2500 << R_TX_OL_PAYLEN_SHIFT);
+    send_with(n, packet, len, R_TX_CMD_TSE_MASK,
+              R_TX_OL_IXSM_MASK | R_TX_OL_TXSM_MASK | 2500 << R_TX_OL_PAYLEN_SHIFT);
     for (unsigned i = 0; i < 3; i++) {
         size_t part = i < 2 ? 1000 : 500;
 
@@ -163,11 +165,11 @@ static void test_tso4(void)
 
 static void test_tso6(void)
 {
-    static const uint8_t dst[6] = { NIC_MAC };
+    static const uint8_t dst[6] = {NIC_MAC};
     Nic *n = nic_running();
-    uint8_t packet[2048] = { }, in[2048];
+    uint8_t packet[2048] = {}, in[2048];
 
-    make_tcp4(packet + 20, 1500);               /* moves TCP to 74, behind 40 bytes of IPv6 */
+    make_tcp4(packet + 20, 1500); /* moves TCP to 74, behind 40 bytes of IPv6 */
     make_eth(packet, dst, 0x86dd);
     memset(packet + 14, 0, 40);
     packet[14] = 0x60;
@@ -185,7 +187,8 @@ static void test_tso6(void)
         g_assert_cmpuint(wire_receive(n, in, sizeof(in)), ==, 74 + part);
         g_assert_cmpuint(lduw_be_p(in + 18), ==, 20 + part);
         g_assert_cmphex(ldl_be_p(in + 58), ==, 0x01020304 + i * 1000);
-        g_assert_cmphex(ones_sum(in + 54, 20 + part, ones_sum(in + 22, 32, 6 + 20 + part)), ==, 0xffff);
+        g_assert_cmphex(ones_sum(in + 54, 20 + part, ones_sum(in + 22, 32, 6 + 20 + part)), ==,
+                        0xffff);
         g_assert_cmpmem(in + 74, part, packet + 74 + i * 1000, part);
     }
     nic_stop(n);
@@ -238,15 +241,15 @@ static void test_tso_long(void)
 static void test_tso_bad(void)
 {
     static const uint32_t contexts[][3] = {
-        { 14 << 9 | 20, IPV4 | L4(1), 20 << 8 },                   /* MSS 0 */
-        { 14 << 9 | 20, IPV4 | L4(1), 20 << 8 | 1u << 16 },        /* MSS 1 */
-        { 14 << 9 | 20, IPV4 | L4(1), 20 << 8 | 0xffffu << 16 },   /* frames too long */
-        { 14 << 9 | 20, IPV4 | L4(1), 0 | 1000u << 16 },           /* no TCP header */
-        { 14 << 9 | 20, IPV4 | L4(1), 255 << 8 | 1000u << 16 },    /* headers longer than the packet */
-        { 14 << 9 | 4, IPV4 | L4(1), 20 << 8 | 1000u << 16 },      /* IP header too short */
-        { 2 << 9 | 20, IPV4 | L4(1), 20 << 8 | 1000u << 16 },      /* no Ethernet header */
-        { 14 << 9 | 20, IPV4 | L4(2), 20 << 8 | 1000u << 16 },     /* SCTP */
-        { 14 << 9 | 20, L4(1), 20 << 8 | 1000u << 16 },            /* IPv6 in 20 bytes */
+        {14 << 9 | 20, IPV4 | L4(1), 20 << 8},                 /* MSS 0 */
+        {14 << 9 | 20, IPV4 | L4(1), 20 << 8 | 1u << 16},      /* MSS 1 */
+        {14 << 9 | 20, IPV4 | L4(1), 20 << 8 | 0xffffu << 16}, /* frames too long */
+        {14 << 9 | 20, IPV4 | L4(1), 0 | 1000u << 16},         /* no TCP header */
+        {14 << 9 | 20, IPV4 | L4(1), 255 << 8 | 1000u << 16},  /* headers longer than the packet */
+        {14 << 9 | 4, IPV4 | L4(1), 20 << 8 | 1000u << 16},    /* IP header too short */
+        {2 << 9 | 20, IPV4 | L4(1), 20 << 8 | 1000u << 16},    /* no Ethernet header */
+        {14 << 9 | 20, IPV4 | L4(2), 20 << 8 | 1000u << 16},   /* SCTP */
+        {14 << 9 | 20, L4(1), 20 << 8 | 1000u << 16},          /* IPv6 in 20 bytes */
     };
     Nic *n = nic_running();
     uint8_t packet[300], in[300];

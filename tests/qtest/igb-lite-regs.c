@@ -3,22 +3,26 @@
  *
  * igb-lite's tests: registers, NVM, PHY, link, resets, counters.
  */
-#include "igb-lite.h"
 #include "hw/pci/pci_regs.h"
+#include "igb-lite.h"
 #include "qobject/qdict.h"
 
 /* Offset and value after reset, as the 82576 has them; independent of the device's own table. */
 static const uint32_t reset_values[][2] = {
-    { 0x00000, 0x00100209 }, { 0x00008, 0x80080481 }, { 0x00010, 0x00001310 }, { 0x00018, 0 },
-    { 0x00028, 0 }, { 0x0002c, 0 }, { 0x00038, 0x81008100 }, { 0x000c0, 0 }, { 0x000d0, 0 }, { 0x00100, 0 },
-    { 0x00400, 0xa40400f8 }, { 0x00404, 0x00010840 }, { 0x00410, 0x00601008 }, { 0x00c84, 0xff }, { 0x00c8c, 0xff },
-    { 0x00c90, 0xff }, { 0x00e00, 0x07068302 }, { 0x01010, 0x80040000 }, { 0x01514, 0 }, { 0x01524, 0 }, { 0x0152c, 0 },
-    { 0x01530, 0 }, { 0x01580, 0 }, { 0x01680, 0 }, { 0x01700, 0 }, { 0x01740, 0 }, { 0x02404, 0x40 }, { 0x03404, 0x28 },
-    { 0x03590, 0x44 }, { 0x04010, 0 }, { 0x05000, 0x300 }, { 0x05004, 0x2600 }, { 0x05008, 0 }, { 0x05200, 0 },
-    { 0x05400, 0xaa005452 }, { 0x05404, 0x8000ccbb }, { 0x05408, 0 }, { 0x0540c, 0 }, { 0x05600, 0 }, { 0x05818, 0 },
-    { 0x05820, 0 }, { 0x05ad0, 0x80002600 }, { 0x05aec, 0x80002600 }, { 0x05af0, 0x80000000 }, { 0x05b00, 0x06850200 },
-    { 0x05b30, 0 }, { 0x05b54, 0 }, { 0x05b5c, 0 }, { 0x05c00, 0 }, { 0x05c80, 0 }, { 0x0c028, 0x02010000 },
-    { 0x0c068, 0x00010000 }, { 0x0c3e8, 0x00010000 }, { 0x0e014, 0x2a00 }, { 0x0e028, 0x02000000 }, { 0x0e068, 0 },
+    {0x00000, 0x00100209}, {0x00008, 0x80080481}, {0x00010, 0x00001310}, {0x00018, 0},
+    {0x00028, 0},          {0x0002c, 0},          {0x00038, 0x81008100}, {0x000c0, 0},
+    {0x000d0, 0},          {0x00100, 0},          {0x00400, 0xa40400f8}, {0x00404, 0x00010840},
+    {0x00410, 0x00601008}, {0x00c84, 0xff},       {0x00c8c, 0xff},       {0x00c90, 0xff},
+    {0x00e00, 0x07068302}, {0x01010, 0x80040000}, {0x01514, 0},          {0x01524, 0},
+    {0x0152c, 0},          {0x01530, 0},          {0x01580, 0},          {0x01680, 0},
+    {0x01700, 0},          {0x01740, 0},          {0x02404, 0x40},       {0x03404, 0x28},
+    {0x03590, 0x44},       {0x04010, 0},          {0x05000, 0x300},      {0x05004, 0x2600},
+    {0x05008, 0},          {0x05200, 0},          {0x05400, 0xaa005452}, {0x05404, 0x8000ccbb},
+    {0x05408, 0},          {0x0540c, 0},          {0x05600, 0},          {0x05818, 0},
+    {0x05820, 0},          {0x05ad0, 0x80002600}, {0x05aec, 0x80002600}, {0x05af0, 0x80000000},
+    {0x05b00, 0x06850200}, {0x05b30, 0},          {0x05b54, 0},          {0x05b5c, 0},
+    {0x05c00, 0},          {0x05c80, 0},          {0x0c028, 0x02010000}, {0x0c068, 0x00010000},
+    {0x0c3e8, 0x00010000}, {0x0e014, 0x2a00},     {0x0e028, 0x02000000}, {0x0e068, 0},
 };
 
 static void check_reset_values(Nic *n)
@@ -58,7 +62,8 @@ static void test_pci_identity(void)
 
 static void test_read_only(void)
 {
-    static const uint32_t regs[] = { A_STATUS, A_EECD, A_EEMNGCTL, A_MANC, A_FWSM, A_FACTPS, A_GPRC, A_RQDPC };
+    static const uint32_t regs[] = {A_STATUS, A_EECD,   A_EEMNGCTL, A_MANC,
+                                    A_FWSM,   A_FACTPS, A_GPRC,     A_RQDPC};
     Nic *n = nic_start();
 
     for (unsigned i = 0; i < G_N_ELEMENTS(regs); i++) {
@@ -73,11 +78,28 @@ static void test_read_only(void)
 static void test_write_masks(void)
 {
     static const uint32_t regs[][2] = {
-        { A_FCAL, 0xffffffff }, { A_FCAH, 0xffff }, { A_FCT, 0xffff }, { A_FCTTV, 0xffff }, { A_TIPG, 0x3fffffff },
-        { A_FCRTH, 0xfff0 }, { A_VET, 0xffffffff }, { A_RAL, 0xffffffff }, { A_RAH, 0x87ffffff }, { A_EIAC, 0x01ffffff },
-        { A_EIAM, 0x01ffffff }, { A_RDBAL, 0xffffff80 }, { A_RDBAH, 0xffffffff }, { A_RDLEN, 0xffff0 },
-        { A_TDBAL, 0xffffff80 }, { A_TDLEN, 0xffff0 }, { A_EITR + 4, 0x7ffc }, { A_MTA + 4 * 127, 0xffffffff },
-        { A_VFTA + 4 * 127, 0xffffffff }, { A_UTA, 0xffffffff }, { A_RETA + 4 * 31, 0xffffffff }, { A_RSSRK + 36, 0xffffffff },
+        {A_FCAL, 0xffffffff},
+        {A_FCAH, 0xffff},
+        {A_FCT, 0xffff},
+        {A_FCTTV, 0xffff},
+        {A_TIPG, 0x3fffffff},
+        {A_FCRTH, 0xfff0},
+        {A_VET, 0xffffffff},
+        {A_RAL, 0xffffffff},
+        {A_RAH, 0x87ffffff},
+        {A_EIAC, 0x01ffffff},
+        {A_EIAM, 0x01ffffff},
+        {A_RDBAL, 0xffffff80},
+        {A_RDBAH, 0xffffffff},
+        {A_RDLEN, 0xffff0},
+        {A_TDBAL, 0xffffff80},
+        {A_TDLEN, 0xffff0},
+        {A_EITR + 4, 0x7ffc},
+        {A_MTA + 4 * 127, 0xffffffff},
+        {A_VFTA + 4 * 127, 0xffffffff},
+        {A_UTA, 0xffffffff},
+        {A_RETA + 4 * 31, 0xffffffff},
+        {A_RSSRK + 36, 0xffffffff},
     };
     Nic *n = nic_start();
 
@@ -140,7 +162,7 @@ static void test_narrow_access(void)
 
 static void test_unknown_offsets(void)
 {
-    static const uint32_t offsets[] = { 0x4, 0x4038, 0x2840, 0x28c0, 0xb608, 0xc400, 0x1fffc };
+    static const uint32_t offsets[] = {0x4, 0x4038, 0x2840, 0x28c0, 0xb608, 0xc400, 0x1fffc};
     Nic *n = nic_start();
 
     for (unsigned i = 0; i < G_N_ELEMENTS(offsets); i++) {
@@ -254,7 +276,10 @@ static void test_phy(void)
     nic_stop(n);
 }
 
-/* The link comes up when auto-negotiation has taken its time, with one LSC; a restart takes it down. */
+/*
+ * The link comes up when auto-negotiation has taken its time, with one LSC; a restart takes it
+ * down.
+ */
 static void test_autoneg(void)
 {
     Nic *n = nic_start_args("-global igb-lite.autoneg-ms=100");
@@ -276,7 +301,8 @@ static void test_autoneg(void)
 
 static void set_link(Nic *n, bool up)
 {
-    qtest_qmp_assert_success(n->qts, "{'execute': 'set_link', 'arguments': {'name': 'nic', 'up': %i}}", up);
+    qtest_qmp_assert_success(n->qts,
+                             "{'execute': 'set_link', 'arguments': {'name': 'nic', 'up': %i}}", up);
 }
 
 static void test_set_link(void)
@@ -321,10 +347,13 @@ static void test_master_disable(void)
     nic_stop(n);
 }
 
-/* Frames in and out are counted by kind and size, with 4 bytes of FCS; reading clears, for pairs the high half. */
+/*
+ * Frames in and out are counted by kind and size, with 4 bytes of FCS; reading clears, for pairs
+ * the high half.
+ */
 static void test_counters(void)
 {
-    static const uint8_t mcast[6] = { 1, 0, 0x5e, 0, 0, 1 };
+    static const uint8_t mcast[6] = {1, 0, 0x5e, 0, 0, 1};
     Nic *n = nic_running();
     uint8_t frame[1514], in[2048];
 

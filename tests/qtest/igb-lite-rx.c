@@ -104,7 +104,7 @@ static void test_empty(void)
 /* Frames over several buffers, also of exactly their size. */
 static void test_multi_descriptor(void)
 {
-    static const size_t sizes[] = { 1024, 1025, 2048, 2049, 3072, 9000, 9216, 60 };
+    static const size_t sizes[] = {1024, 1025, 2048, 2049, 3072, 9000, 9216, 60};
     Nic *n = nic_running();
     g_autofree uint8_t *frame = g_malloc(16384);
 
@@ -215,10 +215,13 @@ static void test_length_limits(void)
     nic_stop(n);
 }
 
-/* Without RCTL.SECRC the FCS is stored too, also when it alone falls into another buffer; no length is ever 0. */
+/*
+ * Without RCTL.SECRC the FCS is stored too, also when it alone falls into another buffer; no length
+ * is ever 0.
+ */
 static void test_fcs(void)
 {
-    static const size_t sizes[] = { 60, 1020, 1022, 1024, 1025 };
+    static const size_t sizes[] = {60, 1020, 1022, 1024, 1025};
     Nic *n = nic_running();
     uint8_t frame[2048];
 
@@ -267,7 +270,7 @@ static void test_off(void)
 static void test_short(void)
 {
     Nic *n = nic_running();
-    uint8_t frame[60] = { };
+    uint8_t frame[60] = {};
 
     wire_send(n, frame, make_frame(frame, 20, 1));
     rx_wait(n, 0, &r);
@@ -299,7 +302,7 @@ static void test_write_back(void)
     wire_send(n, frame, make_udp4(frame, 58));
     rx_wait(n, 0, &r);
     g_assert_cmphex(r.info, ==, (IGB_LITE_PT_IPV4 | IGB_LITE_PT_UDP) << 4);
-    g_assert_cmphex(r.hash, ==, 0x1234);        /* RXCSUM.PCSD is 0: the IP identification */
+    g_assert_cmphex(r.hash, ==, 0x1234); /* RXCSUM.PCSD is 0: the IP identification */
     g_assert_cmphex(qtest_readq(n->qts, RX_RING(0) + 16), ==, RX_BUF(1));
     g_assert_cmphex(qtest_readq(n->qts, RX_RING(0) + 24), ==, 0);
     nic_stop(n);

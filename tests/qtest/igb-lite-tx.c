@@ -6,8 +6,8 @@
 #include "igb-lite.h"
 
 #define DATA (R_TX_CMD_DEXT_MASK | IGB_LITE_TX_DATA << R_TX_CMD_TYPE_SHIFT)
-#define EOP  R_TX_CMD_EOP_MASK
-#define RS   R_TX_CMD_RS_MASK
+#define EOP R_TX_CMD_EOP_MASK
+#define RS R_TX_CMD_RS_MASK
 
 static void expect(Nic *n, const uint8_t *frame, size_t len)
 {
@@ -84,7 +84,7 @@ static void test_full(void)
 /* Fragments of every kind make one frame: 1 byte, none, many, odd. */
 static void test_fragments(void)
 {
-    static const unsigned sizes[] = { 1, 13, 0, 500, 1, 99, 300, 600 };
+    static const unsigned sizes[] = {1, 13, 0, 500, 1, 99, 300, 600};
     Nic *n = nic_running();
     uint8_t frame[1514];
     unsigned at = 0;
@@ -235,7 +235,7 @@ static void test_head_write_back(void)
 static void test_short(void)
 {
     Nic *n = nic_running();
-    uint8_t frame[60] = { };
+    uint8_t frame[60] = {};
 
     tx_frame(n, 0, 0, frame, make_frame(frame, 20, 5));
     tx_doorbell(n, 0);
@@ -261,7 +261,10 @@ static void test_legacy(void)
     nic_stop(n);
 }
 
-/* More than one access handles: the rest follows on its own, in order, other queues are not starved. */
+/*
+ * More than one access handles: the rest follows on its own, in order, other queues are not
+ * starved.
+ */
 static void test_long_doorbell(void)
 {
     Nic *n = nic_running();

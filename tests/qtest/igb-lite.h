@@ -1,39 +1,40 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite's tests: a machine with one NIC whose wire is a socket pair, and what all test files need to drive it. The clock is
- * QEMU's virtual one and stands still but for qtest_clock_step(). A failed assertion ends the program; tests/qtest/run gives
- * each case a program of its own.
+ * igb-lite's tests: a machine with one NIC whose wire is a socket pair, and what all test files
+ * need to drive it. The clock is QEMU's virtual one and stands still but for qtest_clock_step(). A
+ * failed assertion ends the program; tests/qtest/run gives each case a program of its own.
  */
 #ifndef IGB_LITE_TEST_H
 #define IGB_LITE_TEST_H
 
 #include "qemu/osdep.h"
-#include "qemu/bswap.h"
-#include "libqtest.h"
-#include "libqos/pci.h"
+
 #include "../../../hw/net/igb-lite/igb_lite_regs.h"
+#include "libqos/pci.h"
+#include "libqtest.h"
+#include "qemu/bswap.h"
 
 /* Where things are in guest memory (128 MiB). */
-#define RX_RING(q)   (0x1000000 + (q) * 0x100000ull)
-#define TX_RING(q)   (0x1080000 + (q) * 0x100000ull)
-#define RX_BUF(i)    (0x3000000 + (i) * 0x4000ull)
-#define TX_BUF(i)    (0x5000000 + (i) * 0x4000ull)
-#define MSG_ADDR(v)  (0x0f00000 + (v) * 4ull)   /* vector v's message: MSG_VALUE + v is written here */
-#define MSG_VALUE    0x5a00
-#define NO_MEMORY    0x0000700000000000ull      /* nothing answers at this address */
+#define RX_RING(q) (0x1000000 + (q)*0x100000ull)
+#define TX_RING(q) (0x1080000 + (q)*0x100000ull)
+#define RX_BUF(i) (0x3000000 + (i)*0x4000ull)
+#define TX_BUF(i) (0x5000000 + (i)*0x4000ull)
+#define MSG_ADDR(v) (0x0f00000 + (v)*4ull) /* vector v's message: MSG_VALUE + v is written here */
+#define MSG_VALUE 0x5a00
+#define NO_MEMORY 0x0000700000000000ull /* nothing answers at this address */
 
-#define NIC_MAC      0x52, 0x54, 0x00, 0xaa, 0xbb, 0xcc
-#define PEER_MAC     0x52, 0x54, 0x00, 0x11, 0x22, 0x33
-#define BROADCAST    0xff, 0xff, 0xff, 0xff, 0xff, 0xff
+#define NIC_MAC 0x52, 0x54, 0x00, 0xaa, 0xbb, 0xcc
+#define PEER_MAC 0x52, 0x54, 0x00, 0x11, 0x22, 0x33
+#define BROADCAST 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 
 typedef struct Nic {
     QTestState *qts;
     QPCIBus *bus;
     QPCIDevice *dev;
-    uint64_t bar;                   /* address of BAR0 */
-    uint64_t msix;                  /* of BAR3 */
-    int wire;                       /* the other end of the NIC's cable */
+    uint64_t bar;  /* address of BAR0 */
+    uint64_t msix; /* of BAR3 */
+    int wire;      /* the other end of the NIC's cable */
     uint32_t rx_tail[IGB_LITE_QUEUES], rx_next[IGB_LITE_QUEUES], rx_size[IGB_LITE_QUEUES];
     uint32_t tx_tail[IGB_LITE_QUEUES], tx_size[IGB_LITE_QUEUES];
 } Nic;
@@ -48,7 +49,10 @@ typedef struct Received {
     uint8_t data[16 * 1024];
 } Received;
 
-/* Machine up and down. nic_start: BARs mapped, bus master and MSI-X on, all vectors aimed at MSG_ADDR; the NIC as reset left it. */
+/*
+ * Machine up and down. nic_start: BARs mapped, bus master and MSI-X on, all vectors aimed at
+ * MSG_ADDR; the NIC as reset left it.
+ */
 Nic *nic_start(void);
 Nic *nic_start_args(const char *args);
 void nic_stop(Nic *n);
@@ -102,7 +106,9 @@ size_t make_udp4(uint8_t *frame, size_t payload);
 size_t make_tcp4(uint8_t *frame, size_t payload);
 uint16_t l4_sum4(const uint8_t *frame);
 
-/* Messages: has vector v sent one since the last call; exactly how many (IAC) since the last call. */
+/*
+ * Messages: has vector v sent one since the last call; exactly how many (IAC) since the last call.
+ */
 bool message(Nic *n, unsigned v);
 void wait_message(Nic *n, unsigned v);
 uint32_t messages(Nic *n);
