@@ -16,5 +16,12 @@ int __popcountdi2(unsigned long v)
 [[noreturn]] void __cxa_pure_virtual() { panic("pure virtual function called"); }
 }
 
-/// A broken assertion of the standard library (std::span, std::array bounds).
+/// A broken assertion of the standard library (std::span, std::array bounds): by which name depends on its version.
 extern "C" [[noreturn]] void abort() { panic("standard library assertion"); }
+namespace std
+{
+[[noreturn]] void __glibcxx_assert_fail(const char *file, int line, const char *, const char *condition)
+{
+    panic("%s:%d: %s", file, line, condition);
+}
+} // namespace std

@@ -78,6 +78,10 @@ extern "C" [[noreturn]] void x86_start(u64 start_info)
     cpu->online.store(1, std::memory_order_relaxed);
     for (init_fn *f = __init_array_start; f != __init_array_end; f++)
         (*f)();
+    // The two 8259s would deliver on vectors of their own choice. Mask them for good, while the local APIC still passes their
+    // line on: an interrupt that they have already signalled is then withdrawn.
+    outb(0x21, 0xff);
+    outb(0xa1, 0xff);
     early_console_init();
     detect_features();
     idt_init();

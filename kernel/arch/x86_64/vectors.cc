@@ -85,9 +85,6 @@ void arch_free_msi(unsigned irq)
 
 void ioapic_init()
 {
-    // The two 8259s would deliver on vectors of their own choice: mask them for good.
-    outb(0x21, 0xff);
-    outb(0xa1, 0xff);
     if (!acpi.ioapic)
         return;
     ioapic = static_cast<u8 *>(ioremap(acpi.ioapic, PAGE_SIZE));
