@@ -90,6 +90,16 @@ void printk(log_level level, const char *fmt, ...)
     va_end(ap);
 }
 
+void console_write(const char *s, size_t n)
+{
+    irq_flags flags = local_irq_save();
+    bool locked = take_lock();
+    arch_console_write(s, n);
+    if (locked)
+        lock_owner.store(0, std::memory_order_release);
+    local_irq_restore(flags);
+}
+
 size_t printk_read_all(char *buf, size_t n)
 {
     irq_flags flags = local_irq_save();

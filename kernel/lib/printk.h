@@ -55,3 +55,6 @@ void dump_stack();
 const char *kallsyms_lookup(u64 addr, u64 *offset);
 /// Copy up to n bytes of the log ring (oldest first) for syslog(2)/dmesg. Returns bytes.
 size_t printk_read_all(char *buf, size_t n);
+/// Write to the console without the log: terminals. The bytes come out in one piece, not mixed with log lines; keep n small,
+/// for interrupts are off meanwhile. Any context.
+void console_write(const char *s, size_t n);
