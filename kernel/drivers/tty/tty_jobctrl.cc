@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// Sessions and foreground groups of the terminal. Linux: drivers/tty/tty_io.c (tty_jobctrl.c later); POSIX chapter 11.1.
+// Process context. Locks: tty.ctrl for the terminal's session and group; signal_state.tty is written by its own process only.
+
+#include "drivers/tty/tty.h"
+#include "sched/process.h"
+
+namespace
+{
+/// Whether some process of the session is left: a terminal whose session died is free.
+bool session_alive(s32 session)
+{
+    task_struct *leader = session ? find_get_task(session) : nullptr;
+    if (!leader)
+        return false;
+    bool alive = task_session(leader) == session;
+    put_task(leader);
+    return alive;
+}
+
+bool is_mine(const tty_struct *t)
+{
+    const signal_state *s = current()->signal;
+    return s && s->tty == t;
+}
+
+/// The session's leader is gone: its foreground group hangs up, and the terminal is free. tasklist_lock not held.
+void hangup_session(signal_state *s)
+{
+    auto *t = static_cast<tty_struct *>(s->tty);
+    s->tty = nullptr;
+    if (!t)
+        return;
+    s32 pgrp = 0;
+    {
+        spin_guard<irqsave> g{t->ctrl};
+        if (t->session != s->session)
+            return;
+        pgrp = t->pgrp;
+        t->session = t->pgrp = 0;
+    }
+    if (pgrp) {
+        kill_pgrp(pgrp, SIGHUP);
+        kill_pgrp(pgrp, SIGCONT);
+    }
+}
+} // namespace
+
+result<void> tty_check_background(tty_struct *t, unsigned sig)
+{
+    signal_state *s = current()->signal;
+    if (!is_mine(t))
+        return {};
+    s32 pgrp, session;
+    {
+        spin_guard<irqsave> g{t->ctrl};
+        pgrp = t->pgrp;
+        session = t->session;
+    }
+    if (!pgrp || session != s->session || s->pgrp == pgrp)
+        return {};
+    if (signal_blocked_or_ignored(sig))
+        return sig == SIGTTIN ? result<void>{error{EIO}} : result<void>{};
+    if (is_orphaned_pgrp(s->pgrp))
+        return error{EIO};
+    kill_pgrp(s->pgrp, sig);
+    return error{ERESTARTSYS};
+}
+
+result<void> tty_set_controlling(tty_struct *t, bool steal)
+{
+    signal_state *s = current()->signal;
+    if (is_mine(t) && s->leader && t->session == s->session)
+        return {};
+    if (!s->leader || s->tty)
+        return error{EPERM};
+    s32 taken = read_once(t->session);
+    if (taken && taken != s->session && session_alive(taken) && !(steal && current()->uid == 0))
+        return error{EPERM};
+    {
+        spin_guard<irqsave> g{t->ctrl};
+        t->session = s->session;
+        t->pgrp = s->pgrp;
+    }
+    s->tty = t;
+    return {};
+}
+
+namespace
+{
+constexpr u32 TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429;
+
+/// Does a process of group `pgrp` exist in `session`?
+bool group_in_session(s32 pgrp, s32 session)
+{
+    struct search {
+        s32 pgrp, session;
+        bool found;
+    } s{pgrp, session, false};
+    for_each_task(
+        [](task_struct *t, void *arg) {
+            auto *q = static_cast<search *>(arg);
+            // tasklist_lock is held: the task's signal_state stays.
+            if (t->signal && t->signal->pgrp == q->pgrp && t->signal->session == q->session)
+                q->found = true;
+        },
+        &s);
+    return s.found;
+}
+
+result<s64> set_foreground(tty_struct *t, u64 arg)
+{
+    s32 pgrp;
+    if (!is_mine(t) || t->session != current()->signal->session)
+        return error{ENOTTY};
+    TRY_VOID(tty_check_background(t, SIGTTOU));
+    TRY_VOID(get_user(pgrp, user_ptr<s32>{arg}));
+    if (pgrp < 0)
+        return error{EINVAL};
+    if (!group_in_session(pgrp, current()->signal->session))
+        return error{EPERM};
+    spin_guard<irqsave> g{t->ctrl};
+    t->pgrp = pgrp;
+    return s64{0};
+}
+} // namespace
+
+result<s64> tty_jobctrl_ioctl(tty_struct *t, u32 cmd, u64 arg)
+{
+    switch (cmd) {
+    case TIOCSCTTY:
+        TRY_VOID(tty_set_controlling(t, arg == 1));
+        return s64{0};
+    case TIOCNOTTY:
+        if (!is_mine(t))
+            return error{ENOTTY};
+        if (current()->signal->leader)
+            hangup_session(current()->signal);
+        current()->signal->tty = nullptr;
+        return s64{0};
+    case TIOCGPGRP:
+    case TIOCGSID: {
+        if (!is_mine(t))
+            return error{ENOTTY};
+        s32 v = cmd == TIOCGPGRP ? read_once(t->pgrp) : read_once(t->session);
+        TRY_VOID(put_user(user_ptr<s32>{arg}, v));
+        return s64{0};
+    }
+    case TIOCSPGRP:
+        return set_foreground(t, arg);
+    default:
+        return error{ENOIOCTLCMD};
+    }
+}
+
+void tty_jobctrl_init()
+{
+    process_tty_hangup = hangup_session;
+}
