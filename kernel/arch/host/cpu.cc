@@ -198,6 +198,7 @@ void arch_udelay(u64 us)
     host.clock += us * 1000;
 }
 
+/// The one clock moves for every CPU, so each of them gets a chance to run afterwards.
 void host_consume_ns(u64 ns)
 {
     u64 end = host.clock + ns;
@@ -205,6 +206,8 @@ void host_consume_ns(u64 ns)
         u64 next = min(end, this_vcpu()->timer);
         host.clock = max(host.clock, next);
         host_check_irqs();
-        host_point();
+        if (host.inside)
+            host_yield();
+        host_check_irqs();
     }
 }

@@ -21,6 +21,7 @@
 #endif
 #endif
 #ifdef HOST_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -121,6 +122,9 @@ host_fiber *os_fiber_create(void (*entry)())
     host_fiber *f = free_fibers;
     if (f) {
         free_fibers = f->next_free;
+#ifdef HOST_ASAN
+        __asan_unpoison_memory_region(f->stack, f->size); // frames that never returned
+#endif
     } else {
         f = new host_fiber;
         void *m = mmap(nullptr, STACK + PAGE, PROT_NONE,
