@@ -107,6 +107,10 @@ s64 arch_syscall_result(const pt_regs *regs);
 void arch_set_syscall_result(pt_regs *regs, s64 v);
 /// Make the return to user mode execute the same system call again.
 void arch_restart_syscall(pt_regs *regs);
+/// For the auxiliary vector: AT_HWCAP (x86: CPUID 1 EDX) and AT_PLATFORM; e_machine of the programs that run here.
+u64 arch_hwcap();
+const char *arch_platform();
+extern const u16 arch_elf_machine;
 /// Free the port's part of a dead task.
 void arch_thread_free(task_struct *t);
 /// The user registers of a task blocked in or running a system call (top of its kernel stack).
@@ -115,6 +119,7 @@ pt_regs *arch_task_regs(task_struct *t);
 u64 arch_task_wchan_ip(const task_struct *t);
 /// Set/get the TLS base (arch_prctl FS/GS).
 void arch_set_tls(u64 base);
+u64 arch_get_tls();
 
 // --- Memory ---------------------------------------------------------------------------------------
 /// Direct map: every RAM page frame is reachable. phys < end of RAM.

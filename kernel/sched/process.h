@@ -52,6 +52,9 @@ result<wait_result> do_wait(s32 pid, u32 options);
 /// CPU time of a process, its live and gone threads. tasklist_lock not held.
 void process_times(task_struct *t, u64 *utime, u64 *stime);
 
+/// Change a task's nice value (-20…19). Any context.
+void sched_set_nice(task_struct *p, s32 nice);
+
 /// Futexes. `key` rules and errors as futex(2). Timeout: absolute ktime, ~0 none. [P]
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset);
 result<s64> futex_wake(u64 uaddr, bool shared, u32 nr, u32 bitset);

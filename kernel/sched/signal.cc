@@ -250,6 +250,13 @@ s32 task_session(task_struct *t)
     return t->signal ? t->signal->session : 0;
 }
 
+void discard_ignored(signal_state *s, unsigned sig)
+{
+    u64 handler = s->action[sig - 1].handler;
+    if (handler == SIG_IGN || (handler == SIG_DFL && (sigmask(sig) & IGNORED_SIGNALS)))
+        drop_from_all(s, sigmask(sig));
+}
+
 bool signal_pending() { return current()->sigpending.load(std::memory_order_relaxed); }
 bool signal_pending(task_struct *p) { return p->sigpending.load(std::memory_order_relaxed); }
 

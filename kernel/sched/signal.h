@@ -99,6 +99,8 @@ void do_signal(pt_regs *regs);
 bool notify_parent(task_struct *t, int code, int status);
 /// End every thread of the current process. [P]
 [[noreturn]] void do_group_exit(int code);
+/// An action changed: what is pending of `sig` and now ignored is dropped. tasklist_lock and s->lock held.
+void discard_ignored(signal_state *s, unsigned sig);
 /// Drop what a signal set holds. Nobody else may use it.
 void flush_sigqueue(sigpending_set &s);
 /// setitimer(ITIMER_REAL): ns until the first, and between further ones; returns the old pair. [P]

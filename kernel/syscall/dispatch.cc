@@ -23,6 +23,9 @@ std::atomic<u64> reported[NR_SYSCALLS / 64];
     return -ENOSYS;
 }
 
+/// For traces; null: no such call.
+const char *syscall_name(u64 nr) { return nr < NR_SYSCALLS ? syscall_table.entry[nr].name : nullptr; }
+
 /// Restart codes: exit_to_user() must look at them even if no signal is left (sched/signal.cc).
 [[gnu::cold, gnu::noinline]] void want_restart(task_struct *t)
 {
@@ -38,8 +41,8 @@ s64 do_syscall(pt_regs *regs)
     task_struct *t = current();
     t->syscall_nr = static_cast<s32>(nr);
     if (trace_enabled(trace_event::sys_enter)) [[unlikely]]
-        trace(trace_event::sys_enter, nr, syscall_arg(regs, 0), syscall_arg(regs, 1),
-              syscall_arg(regs, 2), syscall_arg(regs, 3), syscall_arg(regs, 4));
+        trace(trace_event::sys_enter, nr, syscall_name(nr), syscall_arg(regs, 0), syscall_arg(regs, 1),
+              syscall_arg(regs, 2), syscall_arg(regs, 3));
     s64 ret;
     if (nr < NR_SYSCALLS && syscall_table.entry[nr].call) [[likely]]
         ret = syscall_table.entry[nr].call(regs);
@@ -48,7 +51,7 @@ s64 do_syscall(pt_regs *regs)
     if (ret <= -ERESTARTSYS && ret >= -ENOIOCTLCMD) [[unlikely]]
         want_restart(t);
     if (trace_enabled(trace_event::sys_exit)) [[unlikely]]
-        trace(trace_event::sys_exit, nr, ret);
+        trace(trace_event::sys_exit, nr, syscall_name(nr), ret);
     t->syscall_nr = -1;
     return ret;
 }

@@ -38,21 +38,27 @@ template <class T> inline s64 encode(const result<T> &r)
 }
 inline s64 encode(const result<void> &r) { return -static_cast<s64>(r.err()); }
 
+/// Whether the first parameter is the registers.
+template <class... A> constexpr bool takes_regs = false;
+template <class... A> constexpr bool takes_regs<pt_regs *, A...> = true;
+
+/// Parameter I of a call, whose registers `r` are: a pt_regs * is passed on, the others are counted from the first register.
+template <bool Regs, size_t I, class T> inline T argument(pt_regs *r)
+{
+    if constexpr (Regs && I == 0)
+        return r;
+    else
+        return decode<T>(syscall_arg(r, I - Regs));
+}
+
 template <auto F> struct glue;
 template <class R, class... A, R (*F)(A...)> struct glue<F> {
-    static constexpr u8 nargs = sizeof...(A);
-    template <size_t... I> static s64 invoke(const pt_regs *r, std::index_sequence<I...>)
+    static constexpr bool regs = takes_regs<A...>;
+    static constexpr u8 nargs = sizeof...(A) - regs;
+    static_assert(nargs <= 6);
+    template <size_t... I> static s64 invoke([[maybe_unused]] pt_regs *r, std::index_sequence<I...>)
     {
-        (void)r;
-        return encode(F(decode<A>(syscall_arg(r, I))...));
-    }
-    static s64 call(pt_regs *r) { return invoke(r, std::index_sequence_for<A...>{}); }
-};
-template <class R, class... A, R (*F)(pt_regs *, A...)> struct glue<F> {
-    static constexpr u8 nargs = sizeof...(A);
-    template <size_t... I> static s64 invoke(pt_regs *r, std::index_sequence<I...>)
-    {
-        return encode(F(r, decode<A>(syscall_arg(r, I))...));
+        return encode(F(argument<regs, I, A>(r)...));
     }
     static s64 call(pt_regs *r) { return invoke(r, std::index_sequence_for<A...>{}); }
 };

@@ -4,6 +4,7 @@
 
 #include "syscall/file.h"
 #include "syscall/mm.h"
+#include "syscall/net.h"
 #include "syscall/process.h"
 #include "syscall/signal.h"
 #include "syscall/syscall.h"

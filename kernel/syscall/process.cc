@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// Making, ending and awaiting processes; futex; thread set-up. Linux: kernel/fork.c, kernel/exit.c, kernel/futex.c, kernel/sys.c.
+// Context: process.
+
+#include "syscall/process.h"
+#include "lib/string.h"
+#include "mm/mm.h"
+#include "sched/process.h"
+#include "syscall/rusage.h"
+#include "syscall/time.h"
+
+result<s32> sys_fork(pt_regs *regs) { return do_fork(SIGCHLD, 0, 0, 0, 0, regs); }
+result<s32> sys_vfork(pt_regs *regs) { return do_fork(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0, regs); }
+result<s32> sys_clone(pt_regs *regs, u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
+{
+    return do_fork(flags, stack, parent_tid, child_tid, tls, regs);
+}
+
+result<void> sys_exit(int code) { do_exit((code & 0xff) << 8); }
+result<void> sys_exit_group(int code) { do_group_exit((code & 0xff) << 8); }
+
+result<s32> sys_wait4(s32 pid, user_ptr<s32> status, u32 options, user_ptr<void> usage)
+{
+    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | 0xe0000000))
+        return error{EINVAL};
+    if (pid == INT32_MIN)
+        return error{ESRCH};
+    wait_result r = TRY(do_wait(pid, options | WEXITED));
+    if (r.pid && status)
+        TRY_VOID(put_user(status, r.status));
+    if (r.pid && usage) {
+        user_rusage u = make_rusage(r.usage);
+        TRY_VOID(copy_to_user(usage, &u, sizeof(u)));
+    }
+    return r.pid;
+}
+
+result<void> sys_waitid(int which, s32 id, user_ptr<void> info, u32 options, user_ptr<void> usage)
+{
+    constexpr int P_ALL = 0, P_PID = 1, P_PGID = 2;
+    constexpr u32 KINDS = WEXITED | WUNTRACED | WCONTINUED;
+    if ((options & ~(KINDS | WNOHANG | WNOWAIT | 0xe0000000)) || !(options & KINDS))
+        return error{EINVAL};
+    if (which < P_ALL || which > P_PGID || (which != P_ALL && id <= 0))
+        return error{EINVAL};
+    s32 pid = which == P_ALL ? -1 : which == P_PID ? id : -id;
+    if (which == P_PGID && id == 1)
+        return error{ECHILD}; // -1 would mean any
+    wait_result r = TRY(do_wait(pid, options));
+    if (r.pid && usage) {
+        user_rusage u = make_rusage(r.usage);
+        TRY_VOID(copy_to_user(usage, &u, sizeof(u)));
+    }
+    if (!info)
+        return {};
+    s32 si[32] = {};
+    if (r.pid) {
+        bool exited = r.code == CLD_EXITED;
+        si[0] = static_cast<s32>(SIGCHLD);
+        si[2] = r.code;
+        si[4] = r.pid;
+        si[5] = r.uid;
+        si[6] = exited || r.code == CLD_STOPPED ? r.status >> 8 & 0xff : r.status & 0x7f;
+        if (r.code == CLD_CONTINUED)
+            si[6] = static_cast<s32>(SIGCONT);
+    }
+    return copy_to_user(info, si, sizeof(si));
+}
+
+result<s32> sys_set_tid_address(u64 addr)
+{
+    current()->clear_child_tid = addr;
+    return current()->pid;
+}
+
+result<void> sys_set_robust_list(u64 head, u64 len)
+{
+    if (len != 24)
+        return error{EINVAL};
+    current()->robust_list = head;
+    return {};
+}
+
+result<void> sys_get_robust_list(s32 pid, user_ptr<u64> head, user_ptr<u64> len)
+{
+    u64 addr = current()->robust_list;
+    if (pid) {
+        task_struct *t = find_get_task(pid);
+        if (!t)
+            return error{ESRCH};
+        addr = t->robust_list;
+        bool mine = t->tgid == current()->tgid;
+        put_task(t);
+        if (!mine && current()->euid)
+            return error{EPERM};
+    }
+    TRY_VOID(put_user(len, u64{24}));
+    return put_user(head, addr);
+}
+
+namespace
+{
+constexpr u32 FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5,
+              FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10;
+constexpr u32 FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
+
+/// The moment at which a wait ends, on the ktime scale.
+result<u64> futex_expiry(u32 cmd, bool realtime, u64 timeout)
+{
+    if (!timeout)
+        return ~u64{0};
+    u64 ns = TRY(get_timespec_ns(timeout));
+    u64 now = ktime_get();
+    if (cmd == FUTEX_WAIT) // relative
+        return now + ns < now ? ~u64{0} - 1 : now + ns;
+    if (!realtime)
+        return max(ns, u64{1});
+    u64 real = ktime_get_real();
+    return ns > real ? now + (ns - real) : 1;
+}
+} // namespace
+
+result<s64> sys_futex(u64 uaddr, u32 op, u32 val, u64 timeout, u64 uaddr2, u32 val3)
+{
+    u32 cmd = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
+    bool shared = !(op & FUTEX_PRIVATE_FLAG), realtime = op & FUTEX_CLOCK_REALTIME;
+    if (realtime && cmd != FUTEX_WAIT_BITSET)
+        return error{ENOSYS};
+    switch (cmd) {
+    case FUTEX_WAIT:
+        val3 = ~u32{0};
+        [[fallthrough]];
+    case FUTEX_WAIT_BITSET:
+        return futex_wait(uaddr, shared, val, TRY(futex_expiry(cmd, realtime, timeout)), val3);
+    case FUTEX_WAKE:
+        val3 = ~u32{0};
+        [[fallthrough]];
+    case FUTEX_WAKE_BITSET:
+        return futex_wake(uaddr, shared, val, val3);
+    case FUTEX_REQUEUE:
+        return futex_requeue(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), nullptr);
+    case FUTEX_CMP_REQUEUE:
+        return futex_requeue(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), &val3);
+    case FUTEX_WAKE_OP:
+        return futex_wake_op(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), val3);
+    default:
+        return error{ENOSYS};
+    }
+}
+
+result<void> sys_arch_prctl(u32 code, u64 addr)
+{
+    constexpr u32 ARCH_SET_FS = 0x1002, ARCH_GET_FS = 0x1003;
+    if (code == ARCH_SET_FS) {
+        if (addr >= TASK_SIZE)
+            return error{EPERM};
+        arch_set_tls(addr);
+        return {};
+    }
+    if (code == ARCH_GET_FS)
+        return put_user(user_ptr<u64>{addr}, arch_get_tls());
+    return error{EINVAL};
+}
+
+result<s64> sys_prctl(int option, u64 a2, u64, u64, u64)
+{
+    constexpr int PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, PR_GET_NAME = 16,
+                  PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
+    task_struct *t = current();
+    switch (option) {
+    case PR_SET_NAME: {
+        char name[sizeof(t->comm)] = {};
+        if (arch_strncpy_from_user(name, reinterpret_cast<const char *>(a2), sizeof(name) - 1) < 0)
+            return error{EFAULT};
+        strlcpy(t->comm, name, sizeof(t->comm));
+        return 0;
+    }
+    case PR_GET_NAME:
+        TRY_VOID(copy_to_user(user_ptr<void>{a2}, t->comm, sizeof(t->comm)));
+        return 0;
+    case PR_GET_DUMPABLE:
+        return 1;
+    case PR_SET_DUMPABLE:
+        return a2 > 1 ? result<s64>{error{EINVAL}} : result<s64>{0};
+    case PR_SET_NO_NEW_PRIVS:
+        return a2 == 1 ? result<s64>{0} : result<s64>{error{EINVAL}}; // execve grants nothing here anyway
+    case PR_GET_NO_NEW_PRIVS:
+        return 0;
+    case PR_SET_PDEATHSIG:
+    default:
+        return error{EINVAL};
+    }
+}
