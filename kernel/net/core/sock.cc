@@ -13,7 +13,7 @@ static spinlock sk_all_lock{"sk_all"};
 // Threaded through sk_all_node; a bare circular head, because a list<> would need a constructor at boot.
 static sock *sk_all_head;
 
-percpu<net_copied_bytes> net_copied;
+constinit percpu<net_copied_bytes> net_copied;
 
 static void sk_all_add(sock *sk)
 {

@@ -73,6 +73,7 @@ struct proto {
     void (*hash)(sock *sk);
     void (*unhash)(sock *sk);
     result<void> (*get_port)(sock *sk, u16 port);
+    void (*rehash)(sock *sk); // the bound address changed
     size_t obj_size;
     kmem_cache **slab; // created by proto_register under `name`
     sock *(*construct)(void *mem);

@@ -10,7 +10,8 @@ struct inet_sock : sock {
     be16 inet_dport{}, inet_sport{};
     u16 inet_num = 0; // local port, host order
     s16 uc_ttl = -1;  // -1: default
-    u8 tos = 0, pmtudisc = 1 /* IP_PMTUDISC_WANT */, recverr = 0, is_icsk = 0, freebind = 0, hdrincl = 0, mc_ttl = 1, mc_loop = 1;
+    u8 tos = 0, pmtudisc = 1 /* IP_PMTUDISC_WANT */, recverr = 0, is_icsk = 0, freebind = 0, hdrincl = 0, mc_ttl = 1, mc_loop = 1,
+       mc_all = 1, min_ttl = 0;
     u32 cmsg_flags = 0; // IP_CMSG_*
     u32 mc_index = 0;
     be32 mc_addr{};
@@ -37,7 +38,12 @@ extern const proto_ops inet_stream_ops, inet_dgram_ops, inet_sockraw_ops;
 extern proto udp_prot, raw_prot, ping_prot;
 constexpr u8 TCP_ESTABLISHED = 1, TCP_CLOSE = 7;
 
+/// Visit the table (row K-02).
+void for_each_protosw(void (*f)(const inet_protosw *p, void *arg), void *arg);
+
 // af_inet.cc: the first level.
+/// The family's create(): ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM (raw), ENOBUFS, EINVAL. [P]
+result<void> inet_create(socket *s, int protocol, bool kern);
 result<void> inet_bind(socket *s, sockaddr_storage *a, int len);
 result<size_t> inet_sendmsg(socket *s, msghdr *m, size_t len);
 result<size_t> inet_recvmsg(socket *s, msghdr *m, size_t len, u32 flags);
@@ -47,6 +53,55 @@ result<s64> dev_ioctl(u32 cmd, u64 arg);
 result<s64> devinet_ioctl(u32 cmd, u64 arg);
 result<s64> ip_rt_ioctl(u32 cmd, u64 arg);
 result<s64> arp_ioctl(u32 cmd, u64 arg);
+/// Bind to a free port if the socket has none (EAGAIN: none left). [P]
+result<void> inet_autobind(sock *sk);
+/// Purge what is left; sk_destruct of every IPv4 socket. [P]
+void inet_sock_destruct(sock *sk);
+/// datagram.cc: remember the peer and its route (UDP, ping, raw). [P]
+result<void> ip4_datagram_connect(sock *sk, sockaddr_storage *a, int len);
+/// Local ports that the kernel picks from (/proc/sys/net/ipv4/ip_local_port_range).
+extern int sysctl_local_port_range[2];
+constexpr u16 PROT_SOCK = 1024; // lower ports are for user 0
 /// ip_sockglue.cc: SOL_IP options and control messages.
 result<void> ip_setsockopt(sock *sk, int level, int name, user_ptr<const void> val, unsigned len);
 result<void> ip_getsockopt(sock *sk, int level, int name, user_ptr<void> val, user_ptr<int> len);
+
+/// Bits of cmsg_flags: which control messages a reader wants.
+constexpr u32 IP_CMSG_PKTINFO = 1, IP_CMSG_TTL = 2, IP_CMSG_TOS = 4, IP_CMSG_RECVOPTS = 8, IP_CMSG_RETOPTS = 16;
+/// Values of pmtudisc.
+constexpr u8 IP_PMTUDISC_DONT = 0, IP_PMTUDISC_WANT = 1, IP_PMTUDISC_DO = 2, IP_PMTUDISC_PROBE = 3;
+/// Control messages of a received packet, as cmsg_flags asks. [P]
+void ip_cmsg_recv(msghdr *m, sk_buff *skb);
+/// What sendmsg's control messages ask for, into ipc (oif, addr, ttl, tos). EINVAL. [P]
+result<void> ip_cmsg_send(const msghdr *m, ipcm_cookie *ipc);
+/// Queue an ICMP error for MSG_ERRQUEUE: skb->data is the quoted IP header, payload starts `payload_off` behind it. [S]
+void ip_icmp_error(sock *sk, sk_buff *skb, int err, be16 port, u32 info, u32 payload_off);
+/// The same for an error found here while sending (EMSGSIZE, ENETUNREACH…).
+void ip_local_error(sock *sk, int err, be32 daddr, be16 port, u32 info);
+/// recvmsg(MSG_ERRQUEUE). EAGAIN. [P]
+result<size_t> ip_recv_error(sock *sk, msghdr *m, size_t len);
+/// Whether a multicast packet is for this socket: member of the group on that device, or IP_MULTICAST_ALL. RCU.
+bool ip_mc_sf_allow(const inet_sock *inet, be32 group, be32 source, u32 dif);
+/// Leave all groups (close). [P]
+void ip_mc_drop_socket(inet_sock *inet);
+/// Dumps of all sockets: /sys/kernel/debug/net/sockets, /proc/net/sockstat. Boot.
+int inet_diag_init();
+/// IP_ADD_MEMBERSHIP / IP_DROP_MEMBERSHIP: ENODEV, EINVAL, EADDRINUSE, EADDRNOTAVAIL, ENOBUFS, ENOMEM. Socket lock held. [P]
+result<void> ip_mc_join_group(inet_sock *inet, be32 group, be32 local, u32 ifindex);
+result<void> ip_mc_leave_group(inet_sock *inet, be32 group, be32 local, u32 ifindex);
+
+/// Room for a sender's copy of the socket's options, which may be replaced while it waits for memory. Not initialised: most
+/// sockets have none.
+struct ip_options_room {
+    alignas(ip_options) u8 bytes[sizeof(ip_options)];
+};
+inline const ip_options *inet_copy_options(const inet_sock *inet, ip_options_room &room)
+{
+    if (!read_once(inet->inet_opt)) [[likely]]
+        return nullptr;
+    rcu_read_lock();
+    const ip_options *o = rcu_dereference(inet->inet_opt);
+    const ip_options *copy = o ? new (room.bytes) ip_options(*o) : nullptr;
+    rcu_read_unlock();
+    return copy;
+}

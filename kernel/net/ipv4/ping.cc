@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+// Ping sockets (Linux net/ipv4/ping.c, icmp(7)): SOCK_DGRAM, IPPROTO_ICMP. Process context but for ping_rcv [S]. The table is small: one
+// lock for writers; readers walk under RCU.
+
+#include "net/ipv4/ping.h"
+#include "fs/seq_file.h"
+
+constexpr u32 PING_HTABLE_SIZE = 64; // by identifier
+static hlist_nulls_node *ping_hash_table[PING_HTABLE_SIZE];
+static spinlock ping_lock{"ping_table"};
+static u16 ping_rover;
+/// Groups that may use ping sockets; the default is none, as in Linux.
+static int ping_group_range[2] = {1, 0};
+
+static hlist_nulls_head *ping_head(u32 ident)
+{
+    return reinterpret_cast<hlist_nulls_head *>(&ping_hash_table[ident & (PING_HTABLE_SIZE - 1)]);
+}
+static inet_sock *ping_entry(hlist_nulls_node *n)
+{
+    return inet_sk(container_of(n, sock, sk_nulls_node));
+}
+
+// --- Identifiers --------------------------------------------------------------------------------------
+
+static bool ping_in_use(u16 ident, const sock *sk)
+{
+    for (auto *n = ping_head(ident)->first; !is_a_nulls(n); n = n->next) {
+        const inet_sock *o = ping_entry(n);
+        if (o != sk && o->inet_num == ident && (!o->sk_reuse || !sk->sk_reuse))
+            return true;
+    }
+    return false;
+}
+
+/// Bind to identifier `ident`, 0: the next free one. EADDRINUSE.
+static result<void> ping_get_port(sock *sk, u16 ident)
+{
+    spin_guard<bh> g{ping_lock};
+    if (!ident) {
+        for (u32 i = 0; i < 0x10000 && !ident; i++) {
+            u16 next = ++ping_rover;
+            if (next && !ping_in_use(next, sk))
+                ident = next;
+        }
+        if (!ident)
+            return error{EADDRINUSE};
+    } else if (ping_in_use(ident, sk)) {
+        return error{EADDRINUSE};
+    }
+    inet_sk(sk)->inet_num = ident;
+    if (!sk->sk_nulls_node.hashed()) {
+        hlist_nulls_add_head_rcu(&sk->sk_nulls_node, ping_head(ident));
+        ping_prot.inuse.fetch_add(1, std::memory_order_relaxed);
+    }
+    return {};
+}
+
+static void ping_unhash(sock *sk)
+{
+    spin_guard<bh> g{ping_lock};
+    if (!sk->sk_nulls_node.hashed())
+        return;
+    hlist_nulls_del_rcu(&sk->sk_nulls_node);
+    inet_sk(sk)->inet_num = 0;
+    inet_sk(sk)->inet_sport = be16{};
+    ping_prot.inuse.fetch_sub(1, std::memory_order_relaxed);
+}
+
+static result<void> ping_init_sock(sock *)
+{
+    int gid = current()->gid;
+    if (gid < read_once(ping_group_range[0]) || gid > read_once(ping_group_range[1]))
+        return error{EACCES};
+    return {};
+}
+
+static result<void> ping_bind(sock *sk, sockaddr_storage *a, int len)
+{
+    auto *sin = reinterpret_cast<const sockaddr_in *>(a);
+    inet_sock *inet = inet_sk(sk);
+    if (len < static_cast<int>(sizeof *sin))
+        return error{EINVAL};
+    if (sin->sin_family != AF_INET && (sin->sin_family != AF_UNSPEC || sin->sin_addr))
+        return error{EAFNOSUPPORT};
+    u8 type = inet_addr_type(sin->sin_addr);
+    if (sin->sin_addr && type != RTN_LOCAL)
+        return error{EADDRNOTAVAIL};
+    lock_sock(sk);
+    result<void> r;
+    if (inet->inet_num)
+        r = error{EINVAL};
+    else
+        r = ping_get_port(sk, ntohs(sin->sin_port));
+    if (r) {
+        inet->inet_rcv_saddr = inet->inet_saddr = sin->sin_addr;
+        if (sin->sin_addr)
+            sk->sk_userlocks |= SOCK_BINDADDR_LOCK;
+        if (sin->sin_port)
+            sk->sk_userlocks |= SOCK_BINDPORT_LOCK;
+        inet->inet_sport = htons(inet->inet_num);
+        inet->inet_daddr = be32{};
+        inet->inet_dport = be16{};
+        sk_dst_reset(sk);
+    }
+    release_sock(sk);
+    return r;
+}
+
+// --- Receive [S] --------------------------------------------------------------------------------------
+
+/// Hook of icmp_rcv for echo replies: to the socket with that identifier, from the ICMP header on. The skb stays the caller's.
+static bool ping_rcv(sk_buff *skb)
+{
+    u16 ident = ntohs(icmp_hdr(skb)->un.echo.id);
+    be32 daddr = ip_hdr(skb)->daddr;
+    bool taken = false;
+    rcu_read_lock();
+    hlist_nulls_node *n = rcu_dereference(ping_head(ident)->first);
+    for (; !is_a_nulls(n); n = rcu_dereference(n->next)) {
+        inet_sock *o = ping_entry(n);
+        if (o->inet_num != ident || (o->inet_rcv_saddr && o->inet_rcv_saddr != daddr) ||
+            (o->sk_bound_dev_if && o->sk_bound_dev_if != skb->dev->ifindex))
+            continue;
+        sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
+        if (!copy)
+            break;
+        taken = true;
+        if (o->cmsg_flags & IP_CMSG_PKTINFO)
+            inet_cb(copy)->pktinfo_ifindex = skb->dev->ifindex,
+            inet_cb(copy)->pktinfo_spec_dst = daddr;
+        skb_dst_drop(copy);
+        if (int off = skb_transport_offset(copy); off < 0)
+            skb_push(copy, static_cast<u32>(-off));
+        if (!sock_queue_rcv_skb(o, copy))
+            kfree_skb_reason(copy, "socket_rcvbuff");
+        break;
+    }
+    rcu_read_unlock();
+    return taken;
+}
+
+static int ping_queue_rcv_skb(sock *sk, sk_buff *skb)
+{
+    if (sock_queue_rcv_skb(sk, skb))
+        return 0;
+    kfree_skb_reason(skb, "socket_rcvbuff");
+    return -1;
+}
+
+static result<size_t> ping_recvmsg(sock *sk, msghdr *m, size_t len, u32 flags)
+{
+    if (flags & MSG_OOB)
+        return error{EOPNOTSUPP};
+    if (flags & MSG_ERRQUEUE)
+        return ip_recv_error(sk, m, len);
+    bool peeked;
+    sk_buff *skb = TRY(skb_recv_datagram(sk, flags, flags & MSG_DONTWAIT, &peeked));
+    if (!skb)
+        return size_t{0};
+    u32 copied = static_cast<u32>(min<size_t>(len, skb->len));
+    if (copied < skb->len)
+        m->msg_flags |= MSG_TRUNC;
+    auto r = skb_copy_datagram_iter(skb, 0, *m->msg_iter, copied);
+    if (r) {
+        sock_recv_ts_and_drops(m, sk, skb);
+        if (m->msg_name) {
+            *reinterpret_cast<sockaddr_in *>(m->msg_name) = {AF_INET, {}, ip_hdr(skb)->saddr, {}};
+            m->msg_namelen = sizeof(sockaddr_in);
+        }
+        if (inet_sk(sk)->cmsg_flags)
+            ip_cmsg_recv(m, skb);
+    }
+    skb_free_datagram_locked(sk, skb);
+    if (!r)
+        return r.fail();
+    return size_t{copied};
+}
+
+// --- Transmit -------------------------------------------------------------------------------------------
+
+/// The user's ICMP header: an echo request.
+static result<be16> ping_user_header(msghdr *m, size_t len)
+{
+    u8 h[sizeof(icmphdr)];
+    if (len < sizeof h)
+        return error{EINVAL};
+    TRY_VOID(m->msg_iter->copy_from(h, sizeof h));
+    if (h[0] != ICMP_ECHO || h[1] != 0)
+        return error{EINVAL};
+    be16 sequence;
+    memcpy(&sequence, h + 6, sizeof sequence);
+    return be16{sequence};
+}
+
+static result<void> ping_send(inet_sock *inet, const flowi4 &fl, ipcm_cookie &ipc, msghdr *m,
+                              u32 len, be16 sequence, rtable *rt)
+{
+    u32 payload = len - static_cast<u32>(sizeof(icmphdr));
+    ipc.df = inet->pmtudisc >= IP_PMTUDISC_DO ? IP_DF : be16{};
+    auto made = ip_make_skb(inet, fl, ipc, *m->msg_iter, payload, sizeof(icmphdr), rt, m->msg_flags,
+                            IPPROTO_ICMP);
+    if (!made)
+        return made.fail();
+    sk_buff *skb = *made;
+    icmphdr *h = icmp_hdr(skb);
+    h->type = ICMP_ECHO;
+    h->code = 0;
+    h->checksum = be16{};
+    h->un.echo.id = inet->inet_sport;
+    h->un.echo.sequence = sequence;
+    u32 off = static_cast<u32>(skb_transport_offset(skb));
+    h->checksum = csum_fold(skb_checksum(skb, off, skb->len - off, 0));
+    skb->ip_summed = CHECKSUM_NONE;
+    net_copied->from_user += len;
+    int err = ip_send_skb(skb);
+    if (err >= 0 || (err == -ENOBUFS && !inet->recverr))
+        return {};
+    return error{static_cast<errno_t>(-err)};
+}
+
+static result<be32> ping_dest(const inet_sock *inet, const msghdr *m)
+{
+    if (!m->msg_name) {
+        if (inet->sk_state != TCP_ESTABLISHED)
+            return error{EDESTADDRREQ};
+        return be32{inet->inet_daddr};
+    }
+    auto *sin = reinterpret_cast<const sockaddr_in *>(m->msg_name);
+    if (m->msg_namelen < static_cast<int>(sizeof *sin))
+        return error{EINVAL};
+    if (sin->sin_family != AF_INET)
+        return error{EAFNOSUPPORT};
+    return be32{sin->sin_addr};
+}
+
+static result<size_t> ping_sendmsg(sock *sk, msghdr *m, size_t len)
+{
+    inet_sock *inet = inet_sk(sk);
+    if (len > 0xffff)
+        return error{EMSGSIZE};
+    if (m->msg_flags & MSG_OOB)
+        return error{EOPNOTSUPP};
+    be16 sequence = TRY(ping_user_header(m, len));
+    flowi4 fl;
+    ipcm_cookie ipc;
+    ip_options_room room;
+    fl.daddr = TRY(ping_dest(inet, m));
+    ipc.addr = inet->inet_saddr;
+    ipc.oif = inet->sk_bound_dev_if;
+    ipc.tos = inet->tos;
+    ipc.ttl = inet->uc_ttl > 0 ? static_cast<u8>(inet->uc_ttl) : 0;
+    ipc.priority = inet->sk_priority;
+    if (m->msg_controllen)
+        TRY_VOID(ip_cmsg_send(m, &ipc));
+    ipc.opt = inet_copy_options(inet, room);
+    if (ipv4_is_multicast(fl.daddr))
+        ipc.ttl = inet->mc_ttl;
+    fl.saddr = ipc.addr;
+    fl.oif = ipc.oif;
+    fl.tos = ipc.tos;
+    fl.proto = IPPROTO_ICMP;
+    rtable *rt = TRY(ip_route_output_key(&fl));
+    result<void> r;
+    if ((rt->rt_flags & RTCF_BROADCAST) && !sock_flag(sk, SOCK_BROADCAST))
+        r = error{EACCES};
+    else
+        r = ping_send(inet, fl, ipc, m, static_cast<u32>(len), sequence, rt);
+    dst_release(rt);
+    if (!r)
+        return r.fail();
+    return len;
+}
+
+// --- The protocol -----------------------------------------------------------------------------------------
+
+static kmem_cache *ping_slab;
+
+constinit proto ping_prot = {
+    .name = "PING",
+    .close = [](sock *sk, s64) { sk_common_release(sk); },
+    .connect = ip4_datagram_connect,
+    .disconnect = udp_disconnect,
+    .init = ping_init_sock,
+    .destroy = nullptr,
+    .setsockopt = ip_setsockopt,
+    .getsockopt = ip_getsockopt,
+    .sendmsg = ping_sendmsg,
+    .recvmsg = ping_recvmsg,
+    .ioctl = nullptr,
+    .bind = ping_bind,
+    .backlog_rcv = ping_queue_rcv_skb,
+    .release_cb = nullptr,
+    .hash = nullptr,
+    .unhash = ping_unhash,
+    .get_port = ping_get_port,
+    .rehash = nullptr,
+    .obj_size = sizeof(ping_sock),
+    .slab = &ping_slab,
+    .construct = [](void *mem) -> sock * { return new (mem) ping_sock; },
+    .destruct = [](sock *sk) { static_cast<ping_sock *>(sk)->~ping_sock(); },
+    .symbol = "ping_prot",
+};
+
+static void ping_seq_show(seq_file *m)
+{
+    inet_proc_header(m, 127);
+    spin_guard<bh> g{ping_lock};
+    for (u32 i = 0; i < PING_HTABLE_SIZE; i++)
+        for (auto *n = ping_head(i)->first; !is_a_nulls(n); n = n->next)
+            inet_proc_line(m, ping_entry(n), i, "%5u", ping_entry(n)->inet_num, 0, 127);
+}
+
+void ping_init()
+{
+    for (u32 i = 0; i < PING_HTABLE_SIZE; i++)
+        ping_hash_table[i] = hlist_nulls_head::marker(i);
+    ping_rcv_hook = ping_rcv;
+    proc_create("net/icmp", ping_seq_show);
+    sysctl_create_ints("net/ipv4/ping_group_range", ping_group_range, 2, 0, INT32_MAX);
+}
