@@ -18,13 +18,14 @@ task_struct *arch_switch_to(task_struct *prev, task_struct *next)
 {
     x86_cpu *c = this_x86_cpu();
     fpu_save_on_switch(prev);
+    // A task without an address space keeps the loaded one: its kernel half is everybody's.
+    if (next->mm && next->mm != c->active_mm)
+        arch_activate_mm(next->mm);
     if (next->thread.user) {
         fpu_switch_in(next);
         u64 top = stack_top(next);
         c->kernel_sp = top;
         c->tss.rsp[0] = top;
-        if (next->mm)
-            arch_activate_mm(next->mm);
         // A kernel thread in between leaves the MSRs alone, but does not know them: compare with what this CPU last loaded.
         if (c->loaded_fs != next->thread.fs_base) {
             wrmsr(MSR_FS_BASE, next->thread.fs_base);
