@@ -36,8 +36,8 @@ void inode_init(inode *i, super_block *sb, u32 mode)
     i->i_sb = sb;
     i->atime = i->mtime = i->ctime = current_time();
     if (task_struct *t = current()) {
-        i->uid = static_cast<u32>(t->uid);
-        i->gid = static_cast<u32>(t->gid);
+        i->uid = static_cast<u32>(t->euid);
+        i->gid = static_cast<u32>(t->egid);
     }
     if (sb)
         sb->nr_inodes.fetch_add(1, std::memory_order_relaxed);
@@ -73,15 +73,15 @@ void iput(inode *i)
 result<void> inode_permission(const inode *i, u32 mask)
 {
     const task_struct *t = current();
-    if (!t || t->uid == 0) {
+    if (!t || t->euid == 0) {
         if ((mask & MAY_EXEC) && !s_isdir(i->mode) && !(i->mode & 0111))
             return error{EACCES};
         return {};
     }
     u32 bits = i->mode;
-    if (static_cast<u32>(t->uid) == i->uid)
+    if (static_cast<u32>(t->euid) == i->uid)
         bits >>= 6;
-    else if (static_cast<u32>(t->gid) == i->gid)
+    else if (static_cast<u32>(t->egid) == i->gid)
         bits >>= 3;
     if (mask & ~bits & 7)
         return error{EACCES};
@@ -91,7 +91,7 @@ result<void> inode_permission(const inode *i, u32 mask)
 bool inode_owner_or_capable(const inode *i)
 {
     const task_struct *t = current();
-    return !t || t->uid == 0 || static_cast<u32>(t->uid) == i->uid;
+    return !t || t->euid == 0 || static_cast<u32>(t->euid) == i->uid;
 }
 
 void inode_cache_init()

@@ -104,10 +104,11 @@ void drop_resources(task_struct *t)
     if (mm) {
         signal_state *s = t->signal;
         s->maxrss = max(s->maxrss, mm->rss.load(std::memory_order_relaxed));
-        irq_flags flags = local_irq_save();
-        t->mm = nullptr;
-        arch_activate_mm(nullptr);
-        local_irq_restore(flags);
+        {
+            spin_guard<irqsave> g{t->pi_lock}; // against get_task_mm()
+            t->mm = nullptr;
+            arch_activate_mm(nullptr);
+        }
         mm_put(mm);
     }
     if (t->files)
@@ -117,7 +118,19 @@ void drop_resources(task_struct *t)
     t->files = nullptr;
     t->fs = nullptr;
 }
+} // namespace
 
+mm_struct *get_task_mm(task_struct *t)
+{
+    spin_guard<irqsave> g{t->pi_lock};
+    mm_struct *mm = t->mm;
+    if (mm)
+        mm_get(mm);
+    return mm;
+}
+
+namespace
+{
 /// A session leader's death hangs up its terminal.
 void leave_session(task_struct *t)
 {

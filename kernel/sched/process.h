@@ -63,3 +63,6 @@ result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 n
 result<s64> futex_wake_op(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_wake2, u32 op);
 /// A dying thread's robust list: mark the owners dead and wake. [P]
 void exit_robust_list();
+
+/// The address space of a task with a reference (mm_put), or null: /proc. Any task, also one that is exiting. [P]
+mm_struct *get_task_mm(task_struct *t);

@@ -39,10 +39,11 @@ void change_mm(mm_struct *mm)
     mm_struct *old = t->mm;
     if (old)
         mm_release();
-    irq_flags flags = local_irq_save();
-    t->mm = mm;
-    arch_activate_mm(mm);
-    local_irq_restore(flags);
+    {
+        spin_guard<irqsave> g{t->pi_lock}; // against get_task_mm()
+        t->mm = mm;
+        arch_activate_mm(mm);
+    }
     if (old)
         mm_put(old);
 }

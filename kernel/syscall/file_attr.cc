@@ -76,7 +76,7 @@ result<void> change_mode(const path_ref &p, u32 mode)
         return error{EROFS};
     if (!inode_owner_or_capable(i))
         return error{EPERM};
-    if (current()->uid != 0 && static_cast<u32>(current()->gid) != i->gid)
+    if (current()->euid != 0 && static_cast<u32>(current()->egid) != i->gid)
         mode &= ~S_ISGID;
     i->mode = (i->mode & S_IFMT) | (mode & 07777);
     i->ctime = current_time();
@@ -90,9 +90,9 @@ result<void> change_owner(const path_ref &p, u32 uid, u32 gid)
     const task_struct *t = current();
     if (read_only(p))
         return error{EROFS};
-    if (t->uid != 0) {
-        bool owner = static_cast<u32>(t->uid) == i->uid;
-        if ((uid != ~0u && (!owner || uid != i->uid)) || (gid != ~0u && (!owner || gid != static_cast<u32>(t->gid))))
+    if (t->euid != 0) {
+        bool owner = static_cast<u32>(t->euid) == i->uid;
+        if ((uid != ~0u && (!owner || uid != i->uid)) || (gid != ~0u && (!owner || gid != static_cast<u32>(t->egid))))
             return error{EPERM};
     }
     if (uid != ~0u)

@@ -125,7 +125,7 @@ result<s64> tty_ioctl(tty_struct *t, file *, u32 cmd, u64 arg)
         return give(arg, mkdev(4, 64));
     case TIOCSTI: {
         u8 c;
-        if (current()->uid != 0)
+        if (current()->euid != 0)
             return error{EPERM};
         TRY_VOID(get_user(c, user_ptr<u8>{arg}));
         n_tty_receive_char(t, c);

@@ -75,7 +75,7 @@ result<void> tty_set_controlling(tty_struct *t, bool steal)
     if (!s->leader || s->tty)
         return error{EPERM};
     s32 taken = read_once(t->session);
-    if (taken && taken != s->session && session_alive(taken) && !(steal && current()->uid == 0))
+    if (taken && taken != s->session && session_alive(taken) && !(steal && current()->euid == 0))
         return error{EPERM};
     {
         spin_guard<irqsave> g{t->ctrl};
