@@ -173,7 +173,7 @@ static void test_siphash_known(void **)
     assert_true(siphash(msg, 0, k) == 0x726fdb47dd0e0e31);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("lib",
               {UNIT(test_list_order), UNIT(test_rbtree_random),

@@ -77,7 +77,7 @@ static void test_defect_is_reported(void **)
     assert_non_null(strstr(host_console(), defects[chosen].report));
 }
 
-int main(int argc, char **argv)
+extern "C" int main(int argc, char **argv)
 {
     for (unsigned i = 0; argc > 1 && i < sizeof(defects) / sizeof(defects[0]); i++)
         if (!strcmp(argv[1], defects[i].name))

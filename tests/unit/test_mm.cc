@@ -122,7 +122,7 @@ static void injected_failure(void *)
     kfree(p);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("mm",
               {KERNEL_UNIT(buddy_gives_back_all), KERNEL_UNIT(buddy_runs_out_cleanly),

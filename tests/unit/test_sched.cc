@@ -216,7 +216,7 @@ static void tasks_are_reclaimed(void *)
     HOST_EXPECT(after + 80 > before); // caches may keep some
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("sched",
               {KERNEL_UNIT(equal_tasks_share_a_cpu), KERNEL_UNIT(nice_weighs),

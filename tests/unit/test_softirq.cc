@@ -198,7 +198,7 @@ static void one_ksoftirqd_per_cpu(void *)
     HOST_EXPECT(f.n == num_online_cpus() && f.cpus == (1u << f.n) - 1 && f.asleep && f.bound);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main(
         "softirq",

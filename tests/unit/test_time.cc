@@ -174,7 +174,7 @@ static void early_wake_reports_the_rest(void *)
     HOST_EXPECT(left >= 75 && left <= 80);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("time",
               {KERNEL_UNIT(wheel_fires_at_its_jiffy), KERNEL_UNIT(wheel_random),

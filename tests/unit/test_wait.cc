@@ -217,7 +217,7 @@ static void mutex_excludes(void *)
     kdelete(c);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("wait",
               {KERNEL_UNIT(walker_counts_exclusive), KERNEL_UNIT(exclusive_sleepers_one_by_one),

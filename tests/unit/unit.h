@@ -3,7 +3,7 @@
 //
 //   static void test_x(void **) { assert_true(...); }              pure functions, no kernel needed
 //   static void kernel_test_x(void *) { HOST_EXPECT(...); }        runs in a kernel thread
-//   int main() { unit_main("name", {UNIT(test_x), KERNEL_UNIT(kernel_test_x)}, 4); }
+//   extern "C" int main() { unit_main("name", {UNIT(test_x), KERNEL_UNIT(kernel_test_x)}, 4); }
 //
 // and a line in meson.build. Code in kernel threads uses HOST_EXPECT: CMocka's assertions jump to another stack. The rows
 // that a test proves are listed in rows.map.
