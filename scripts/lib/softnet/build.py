@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -40,8 +41,18 @@ def meson(name):
                 shutil.rmtree(directory, ignore_errors=True)
                 raise Failed(f"{error}; see {log}") from error
     jobs = os.environ.get("SOFTNET_JOBS")
-    run(["ninja", "-C", directory, "--quiet", *(["-j", jobs] if jobs else [])], f"building build/{name}",
-        stdout=sys.stderr, env=env)
+    command = ["ninja", "-C", directory, *(["-j", jobs] if jobs else [])]
+    if sys.stderr.isatty():  # progress on one line
+        run(command, f"building build/{name}", stdout=sys.stderr, env=env)
+        return directory
+    with open(log, "w", encoding="utf-8") as out:
+        try:
+            run(command, f"building build/{name}", stdout=out, stderr=out, env=env)
+        except Failed as error:
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+            wrong = [line for line in lines if re.search(r"error|undefined reference|FAILED|\*\*\*", line)]
+            say("\n".join(wrong[:40] or lines[-20:]))
+            raise Failed(f"{error}; see {log}") from error
     return directory
 
 
