@@ -229,5 +229,6 @@ int become_init()
     spin_guard<irqsave> g{tasklist_lock};
     s->threads.push_back(*t);
     s->nr_threads = 1;
+    init_task = t;
     return 0;
 }
