@@ -12,7 +12,7 @@ GUEST_NETMASK = "255.255.255.0"
 
 @dataclasses.dataclass
 class Machine:
-    """One guest. `netdev` is QEMU's -netdev without its id; `address`/`gateway` go to the kernel by ip=."""
+    """One guest. `netdev` is QEMU's -netdev without its id; `address`/`gateway` go to the kernel by ip= (no address: DHCP)."""
 
     kernel: Path = KERNEL
     initrd: Path = ROOTFS
@@ -35,7 +35,7 @@ class Machine:
         """The kernel command line."""
         words = "console=ttyS0"
         if self.netdev:
-            words += f" ip={self.address}::{self.gateway}:{GUEST_NETMASK}::eth0:off"
+            words += f" ip={self.address}::{self.gateway}:{GUEST_NETMASK}::eth0:off" if self.address else " ip=dhcp"
         return f"{words} {self.append}".strip()
 
     def command(self):
