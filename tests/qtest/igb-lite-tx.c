@@ -50,13 +50,13 @@ static void test_wrap(void)
     Nic *n = nic_running();
     uint8_t frame[100];
 
-    tx_ring(n, 0, 8);
-    for (unsigned i = 0; i < 50; i++) {
-        tx_frame(n, 0, i % 8, frame, make_frame(frame, 60 + i % 40, i));
+    tx_ring(n, 0, 24); /* no power of two */
+    for (unsigned i = 0; i < 80; i++) {
+        tx_frame(n, 0, i % 24, frame, make_frame(frame, 60 + i % 40, i));
         tx_doorbell(n, 0);
         expect(n, frame, 60 + i % 40);
-        g_assert_true(tx_done(n, 0, i % 8));
-        g_assert_cmpuint(r32(n, A_TDH), ==, (i + 1) % 8);
+        g_assert_true(tx_done(n, 0, i % 24));
+        g_assert_cmpuint(r32(n, A_TDH), ==, (i + 1) % 24);
     }
     nic_stop(n);
 }
@@ -65,15 +65,15 @@ static void test_wrap(void)
 static void test_full(void)
 {
     Nic *n = nic_running();
-    uint8_t frame[8][80];
+    uint8_t frame[23][80];
 
-    tx_ring(n, 0, 8);
+    tx_ring(n, 0, 24);
     for (unsigned round = 0; round < 3; round++) {
-        for (unsigned i = 0; i < 7; i++) {
-            tx_frame(n, 0, i, frame[i], make_frame(frame[i], 80, round * 8 + i));
+        for (unsigned i = 0; i < 23; i++) {
+            tx_frame(n, 0, i, frame[i], make_frame(frame[i], 80, round * 32 + i));
         }
         tx_doorbell(n, 0);
-        for (unsigned i = 0; i < 7; i++) {
+        for (unsigned i = 0; i < 23; i++) {
             expect(n, frame[i], 80);
         }
         g_assert_cmpuint(r32(n, A_TDH), ==, n->tx_tail[0]);
