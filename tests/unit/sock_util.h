@@ -20,8 +20,9 @@ inline sockaddr_storage addr_of(be32 ip, u16 port)
 }
 
 /// A UDP socket that ends with its scope. Addresses that are not ours may be bound.
-class test_socket : pinned {
-  public:
+class test_socket : pinned
+{
+public:
     test_socket()
     {
         auto r = sock_create_kern(AF_INET, SOCK_DGRAM, 0);
@@ -65,7 +66,8 @@ class test_socket : pinned {
 };
 
 /// A received datagram at the UDP header; `check` 0: none sent.
-inline sk_buff *udp_packet(be32 saddr, u16 sport, be32 daddr, u16 dport, const void *data, u32 len, be16 check = be16{})
+inline sk_buff *udp_packet(be32 saddr, u16 sport, be32 daddr, u16 dport, const void *data, u32 len,
+                           be16 check = be16{})
 {
     sk_buff *skb = alloc_skb(64 + sizeof(iphdr) + sizeof(udphdr) + len, GFP_KERNEL);
     skb_reserve(skb, 64);
@@ -81,7 +83,7 @@ inline sk_buff *udp_packet(be32 saddr, u16 sport, be32 daddr, u16 dport, const v
     skb_pull(skb, sizeof(iphdr));
     skb_reset_transport_header(skb);
     u16 ulen = static_cast<u16>(sizeof(udphdr) + len);
-    *new (skb_put(skb, sizeof(udphdr))) udphdr{htons(sport), htons(dport), htons(ulen), check};
+    new (skb_put(skb, sizeof(udphdr))) udphdr{htons(sport), htons(dport), htons(ulen), check};
     if (len)
         memcpy(skb_put(skb, len), data, len);
     skb->dev = loopback_dev;
