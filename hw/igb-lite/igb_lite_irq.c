@@ -63,7 +63,7 @@ static void notify_other(IGBLiteState *s)
     if (msix_mode(s)) {
         set_ivar(s, s->mac[R_IVAR_MISC] >> 8);
     } else {
-        s->owed |= OWED_LEGACY;
+        s->owed |= msix_enabled(PCI_DEVICE(s)) ? OWED_LEGACY : 0;
         update_pin(s);
     }
 }

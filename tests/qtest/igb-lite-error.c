@@ -223,6 +223,82 @@ static void test_scribble(void)
     nic_stop(n);
 }
 
+/*
+ * Random programming, random descriptors, random frames, from a fixed seed: whatever happens, the
+ * device survives it, and works after a reset.
+ */
+static void random_step(Nic *n, GRand *rand)
+{
+    static const uint32_t regs[] = {
+        A_CTRL,   A_RCTL,   A_TCTL,   A_GPIE,  A_EICS,  A_EIMS,   A_EIMC, A_EIAC,
+        A_EIAM,   A_EITR,   A_IVAR,   A_ICS,   A_IMS,   A_MRQC,   A_RETA, A_RSSRK,
+        A_RLPML,  A_VET,    A_RXCSUM, A_RDBAL, A_RDBAH, A_RDLEN,  A_RDH,  A_RDT,
+        A_SRRCTL, A_RXDCTL, A_TDBAL,  A_TDBAH, A_TDLEN, A_TDH,    A_TDT,  A_TXDCTL,
+        A_TDWBAL, A_MDIC,   A_EERD,   A_VFTA,  A_MTA,   A_PBACLR,
+    };
+    uint32_t reg = regs[g_rand_int_range(rand, 0, G_N_ELEMENTS(regs))];
+    uint32_t val = g_rand_int(rand) >> g_rand_int_range(rand, 0, 32);
+    uint8_t frame[3000];
+    size_t len;
+
+    switch (g_rand_int_range(rand, 0, 8)) {
+    case 0: /* wild */
+        w32(n, reg, val);
+        break;
+    case 1: /* tame rings, so that something happens */
+        rx_ring(n, 0, 64);
+        rx_post(n, 0, g_rand_int_range(rand, 0, 64));
+        tx_ring(n, 0, 64);
+        break;
+    case 2:
+    case 3: /* a descriptor, mostly with sane address and random commands */
+        tx_desc(n, 0, g_rand_int_range(rand, 0, 8) ? TX_BUF(0) : val,
+                g_rand_int(rand) & (g_rand_boolean(rand) ? 0xffffffff : 0xffff07ff),
+                g_rand_int(rand));
+        tx_doorbell(n, 0);
+        break;
+    case 4:
+    case 5:
+        len = g_rand_int_range(rand, 14, sizeof(frame));
+        make_udp4(frame, 100);
+        for (int i = 0; i < 5; i++) {
+            frame[g_rand_int_range(rand, 0, 60)] = g_rand_int(rand);
+        }
+        send(n->wire, (uint8_t[]){0, 0, len >> 8, len}, 4, MSG_NOSIGNAL);
+        send(n->wire, frame, len, MSG_NOSIGNAL);
+        break;
+    case 6:
+        qtest_clock_step(n->qts, g_rand_int_range(rand, 0, 1000000));
+        break;
+    case 7: /* mostly on */
+        w32(n, A_RCTL, R_RCTL_EN_MASK | R_RCTL_UPE_MASK | R_RCTL_BAM_MASK | (val & 0xffffffc0));
+        w32(n, A_TCTL, R_TCTL_EN_MASK);
+        break;
+    }
+    while (recv(n->wire, frame, sizeof(frame), MSG_DONTWAIT) > 0) {}
+}
+
+static void test_random(void)
+{
+    for (uint32_t seed = 1; seed <= 8; seed++) {
+        GRand *rand = g_rand_new_with_seed(seed);
+        Nic *n = nic_running();
+        uint8_t frame[2048];
+
+        for (int i = 0; i < 1500; i++) {
+            random_step(n, rand);
+        }
+        w32(n, A_CTRL, R_CTRL_RST_MASK);
+        phy_write(n, 0, 0x9140);
+        wire_drained(n);
+        while (recv(n->wire, frame, sizeof(frame), MSG_DONTWAIT) > 0) {}
+        nic_enable(n);
+        still_works(n);
+        nic_stop(n);
+        g_rand_free(rand);
+    }
+}
+
 static void wait_migrated(Nic *n)
 {
     for (int i = 0; i < 1000; i++) {
@@ -349,6 +425,7 @@ void igb_lite_add_error_tests(void)
     qtest_add_func("igb-lite/error/own-bar", test_own_bar);
     qtest_add_func("igb-lite/error/own-message", test_own_message);
     qtest_add_func("igb-lite/error/scribble", test_scribble);
+    qtest_add_func("igb-lite/error/random", test_random);
     qtest_add_func("igb-lite/life/migration", test_migration);
     qtest_add_func("igb-lite/life/stop-cont", test_stop_cont);
     qtest_add_func("igb-lite/life/hotplug", test_hotplug);

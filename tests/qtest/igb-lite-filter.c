@@ -181,6 +181,11 @@ static void test_malformed(void)
         frame[lies[i].at] = lies[i].value;
         g_assert_cmphex(checksum_bits(n, frame, len) & UDP_OK, ==, 0);
     }
+    len = make_tcp4(frame, 46); /* a packet that says it is longer than the frame */
+    frame[17] += 1;
+    g_assert_cmphex(checksum_bits(n, frame, len), ==, 0);
+    frame[16] = 0xff;
+    g_assert_cmphex(checksum_bits(n, frame, len), ==, 0);
     memset(frame, 0xff, sizeof(frame)); /* IPv6 with extension headers up to and over the end */
     make_eth(frame, own, 0x86dd);
     frame[14] = 0x60;
@@ -221,9 +226,8 @@ static void rss_on(Nic *n, uint32_t types, unsigned queues)
     for (unsigned i = 0; i < 10; i++) {
         w32(n, A_RSSRK + 4 * i, published_key[i]);
     }
-    for (unsigned i = 0; i < 128; i += 4) {
-        w32(n, A_RETA + i,
-            i % queues | (i + 1) % queues << 8 | (i + 2) % queues << 16 | (i + 3) % queues << 24);
+    for (unsigned i = 0; i < 128; i += 4) { /* entry i: i * queues / 128, as Linux has it */
+        w32(n, A_RETA + i, i * queues / 128 * 0x01010101);
     }
     w32(n, A_RXCSUM, r32(n, A_RXCSUM) | R_RXCSUM_PCSD_MASK);
     w32(n, A_MRQC, 2 | types);
@@ -276,6 +280,12 @@ static void test_rss_vectors(void)
     Nic *n = nic_running();
     uint8_t frame[100];
 
+    w32(n, A_RXCSUM, R_RXCSUM_PCSD_MASK);
+    w32(n, A_MRQC, 2 | 0x00370000); /* with a key of zeros first; a new key counts at once */
+    wire_send(n, frame, make_vector(frame, 0, true));
+    rx_wait(n, 0, &r);
+    g_assert_cmphex(r.hash, ==, 0);
+    g_assert_cmpuint(r.info & 0xf, ==, 1);
     rss_on(n, 0x00370000, 1);
     for (unsigned i = 0; i < G_N_ELEMENTS(vectors); i++) {
         bool v6 = i == 2;

@@ -237,6 +237,30 @@ static void test_tso_long(void)
     nic_stop(n);
 }
 
+/* As long as the device's buffer, and one byte more. */
+static void test_tso_longest(void)
+{
+    const size_t longest = 66044;
+    Nic *n = nic_running();
+    g_autofree uint8_t *packet = g_malloc0(longest + 1);
+    uint8_t in[2048];
+    size_t sum = 0;
+
+    make_tso4(packet, 100, 0x10);
+    tx_context(n, 0, lengths(14, 20), IPV4 | L4(IGB_LITE_L4_TCP), 20 << 8 | 1460u << 16);
+    send_with(n, packet, longest + 1, R_TX_CMD_TSE_MASK, R_TX_OL_TXSM_MASK);
+    g_assert_true(tx_done(n, 0, n->tx_tail[0] - 1));
+    g_assert_cmpuint(guest_errors(n), ==, 1);
+    wire_quiet(n);
+    send_with(n, packet, longest, R_TX_CMD_TSE_MASK, R_TX_OL_TXSM_MASK);
+    while (sum < longest - 54) {
+        sum += wire_receive(n, in, sizeof(in)) - 54;
+    }
+    g_assert_cmpuint(sum, ==, longest - 54);
+    g_assert_cmpuint(guest_errors(n), ==, 1);
+    nic_stop(n);
+}
+
 /* Segmentation that cannot be: dropped, counted, the ring goes on. */
 static void test_tso_bad(void)
 {
@@ -299,6 +323,7 @@ void igb_lite_add_offload_tests(void)
     qtest_add_func("igb-lite/offload/tso6", test_tso6);
     qtest_add_func("igb-lite/offload/uso", test_uso);
     qtest_add_func("igb-lite/offload/tso-long", test_tso_long);
+    qtest_add_func("igb-lite/offload/tso-longest", test_tso_longest);
     qtest_add_func("igb-lite/offload/tso-bad", test_tso_bad);
     qtest_add_func("igb-lite/offload/too-long", test_too_long);
 }
