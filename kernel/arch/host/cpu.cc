@@ -150,6 +150,7 @@ unsigned num_online_cpus()
 
 void arch_send_ipi(unsigned cpu, ipi kind)
 {
+    host_point();
     host.cpu[cpu].ipis |= 1u << static_cast<unsigned>(kind);
     if (&host.cpu[cpu] == this_vcpu() && host.inside)
         host_check_irqs();

@@ -3,6 +3,15 @@
 #include "arch/arch.h"
 
 const u16 arch_elf_machine = 0;
-u64 arch_hwcap() { return 0; }
-const char *arch_platform() { return "host"; }
-u64 arch_get_tls() { return 0; }
+u64 arch_hwcap()
+{
+    return 0;
+}
+const char *arch_platform()
+{
+    return "host";
+}
+u64 arch_get_tls()
+{
+    return 0;
+}

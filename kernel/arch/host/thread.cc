@@ -28,6 +28,8 @@ void arch_thread_free(task_struct *t)
 
 task_struct *arch_switch_to(task_struct *prev, task_struct *next)
 {
+    // prev is off its queue and still on its stack: what a waker on another CPU must wait for (row W-19).
+    host_point();
     host_vcpu *c = this_vcpu();
     c->switched_from = prev;
     c->running = next->thread.fiber;
