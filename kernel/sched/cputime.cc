@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CPU time by class, exact to the clock: charged at every boundary between user, system, hard IRQ, softirq and idle.
-// Linux: kernel/sched/cputime.c with CONFIG_VIRT_CPU_ACCOUNTING. Row R-17. IRQs off, own CPU.
+// Linux: kernel/sched/cputime.c with CONFIG_VIRT_CPU_ACCOUNTING. Row R-17. Own CPU, IRQs off;
+// at the entry of a system call they may be on, then an interrupt in between costs at most its own stretch.
 #include "lib/percpu.h"
 #include "lib/preempt.h"
 #include "sched/rq.h"
@@ -16,6 +17,11 @@ static percpu<cpu_times> times;
 static inline void charge(cpu_times &t, u64 now, cpu_time_class to)
 {
     u64 delta = now - t.last;
+    if (static_cast<s64>(delta) < 0)
+        [[unlikely]] { // an interrupt after `now` was read has charged beyond it
+        delta = 0;
+        now = t.last;
+    }
     t.last = now;
     t.total[t.cls] += delta;
     if (t.cls == CPUTIME_SYSTEM)
