@@ -190,5 +190,10 @@ void chrdev_init();
 void pipe_init();
 void pseudo_fs_init();
 void devtmpfs_init();
+/// Pages that hold file contents.
+u64 ramfs_pages();
+void for_each_chrdev(void (*f)(u32 major, const char *name, void *arg), void *arg);
+/// /dev/kmsg and /proc/kmsg.
+extern const file_operations kmsg_fops;
 /// Count of inodes for /proc/sys/fs/inode-nr.
 u64 nr_inodes();

@@ -20,7 +20,8 @@ void destroy_entry(inode *i)
     kdelete(i);
 }
 
-/// An inode from kmalloc whose private_data is freed with it.
+} // namespace
+
 inode *owned_inode(super_block *sb, u32 mode, void *data)
 {
     auto *i = data ? knew<inode>(GFP_KERNEL) : nullptr;
@@ -35,6 +36,8 @@ inode *owned_inode(super_block *sb, u32 mode, void *data)
     return i;
 }
 
+namespace
+{
 result<size_t> link_readlink(inode *i, char *buf, size_t n)
 {
     size_t len = min<u64>(i->size, n);
@@ -104,7 +107,7 @@ inode *pseudo_file_inode(super_block *sb, u32 mode, seq_show show, void *private
 {
     auto *e = static_cast<pseudo_entry *>(kmalloc(sizeof(pseudo_entry), GFP_KERNEL));
     if (e)
-        *e = {show, store, private_data};
+        *e = {show, store, private_data, nullptr};
     inode *i = owned_inode(sb, mode, e);
     if (i)
         i->i_fop = &seq_file_operations;
@@ -186,6 +189,30 @@ int pseudo_remove(super_block *sb, const char *path)
             return 0;
         at = parent;
     }
+}
+
+namespace
+{
+result<void> text_truncate(inode *i, u64)
+{
+    static_cast<pseudo_entry *>(i->private_data)->truncated();
+    return {};
+}
+const inode_operations truncatable_operations{.truncate = text_truncate};
+} // namespace
+
+int pseudo_on_truncate(super_block *sb, const char *path, void (*f)())
+{
+    tree_guard g;
+    const char *name;
+    size_t len;
+    dentry *dir = make_parents(sb, path, &name, &len);
+    dentry *d = dir ? d_find(dir, name, len) : nullptr;
+    if (!d || !s_isreg(d->d_inode->mode))
+        return -ENOENT;
+    static_cast<pseudo_entry *>(d->d_inode->private_data)->truncated = f;
+    d->d_inode->i_op = &truncatable_operations;
+    return 0;
 }
 
 int proc_create(const char *path, seq_show show, void *private_data, seq_store store)

@@ -19,6 +19,7 @@ struct ramfs_inode : inode {
     char *target = nullptr; // of a symbolic link
 };
 kmem_cache *ramfs_inode_cache;
+std::atomic<u64> all_pages{0};
 
 ramfs_inode *ram(inode *i)
 {
@@ -58,6 +59,7 @@ page *make_page(ramfs_inode *i, u64 index)
         spin_guard<plain> g{i->lock};
         found = i->pages.lookup(index); // a page fault may have been faster
         if (!found && i->pages.insert(index, fresh)) {
+            all_pages.fetch_add(1, std::memory_order_relaxed);
             get_page(fresh);
             return fresh;
         }
@@ -89,6 +91,7 @@ void drop_pages(ramfs_inode *i, u64 first)
         n = i->pages.truncate(first);
     }
     i->i_sb->used_pages.fetch_sub(n, std::memory_order_relaxed);
+    all_pages.fetch_sub(n, std::memory_order_relaxed);
 }
 
 result<void> ramfs_truncate(inode *i, u64 size)
@@ -230,6 +233,11 @@ result<inode *> ramfs_new_inode(super_block *sb, u32 mode, u32 rdev, const char 
 } // namespace
 
 const super_operations ramfs_super_ops{.new_inode = ramfs_new_inode};
+
+u64 ramfs_pages()
+{
+    return all_pages.load(std::memory_order_relaxed);
+}
 
 void ramfs_init()
 {

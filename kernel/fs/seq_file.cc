@@ -47,7 +47,10 @@ result<void> seq_generate(seq_file &m, seq_show show)
     for (;;) {
         m.len = 0;
         m.overflow = false;
+        m.error = 0;
         show(&m);
+        if (m.error)
+            return error{static_cast<errno_t>(m.error)};
         if (!m.overflow)
             return {};
         cap *= 2;

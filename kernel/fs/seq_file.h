@@ -12,6 +12,7 @@ struct seq_file {
     char *buf = nullptr;
     size_t len = 0, cap = 0;
     bool overflow = false;
+    int error = 0; // set by show: the read fails with it (ESRCH: the process is gone)
     void *private_data = nullptr; // as given at creation
 };
 void seq_printf(seq_file *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Names of kernel addresses. kallsyms.py makes the table from the first link's symbols; the second link puts it at the end of the
-// read-only data, so that no function moves. Read-only; any context.
+// Names of kernel addresses. kallsyms.py makes the table from the first link's symbols; the second
+// link puts it at the end of the read-only data, so that no function moves. Read-only; any context.
 #include "lib/printk.h"
 #include "lib/types.h"
 
 extern "C" {
-/// Offsets from kallsyms_base in ascending order, their names' offsets in kallsyms_names. Absent in the first link and in
-/// programs that link no table.
+/// Offsets from kallsyms_base in ascending order, their names' offsets in kallsyms_names. Absent in
+/// the first link and in programs that link no table.
 [[gnu::weak]] extern const u32 kallsyms_count;
 [[gnu::weak]] extern const u64 kallsyms_base;
 [[gnu::weak]] extern const u32 kallsyms_offsets[];
@@ -35,4 +35,12 @@ const char *kallsyms_lookup(u64 addr, u64 *offset)
     if (offset)
         *offset = off - kallsyms_offsets[lo];
     return kallsyms_names + kallsyms_name_at[lo];
+}
+
+const char *kallsyms_entry(u32 i, u64 *addr)
+{
+    if (!&kallsyms_count || i + 1 >= kallsyms_count)
+        return nullptr;
+    *addr = kallsyms_base + kallsyms_offsets[i];
+    return kallsyms_names + kallsyms_name_at[i];
 }

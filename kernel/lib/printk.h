@@ -53,6 +53,8 @@ bool printk_ratelimit();
 void dump_stack();
 /// Symbol of a kernel address: name and offset; "?" if unknown. The table is linked into the image.
 const char *kallsyms_lookup(u64 addr, u64 *offset);
+/// Symbol number i in ascending order of address; null beyond the last (/proc/kallsyms).
+const char *kallsyms_entry(u32 i, u64 *addr);
 /// Copy up to n bytes of the log ring (oldest first) for syslog(2)/dmesg. Returns bytes.
 size_t printk_read_all(char *buf, size_t n);
 /// Write to the console without the log: terminals. The bytes come out in one piece, not mixed with log lines; keep n small,

@@ -11,7 +11,6 @@
 
 namespace
 {
-constexpr size_t UTS_LEN = 64;
 /// struct new_utsname.
 struct utsname {
     char sysname[UTS_LEN + 1], nodename[UTS_LEN + 1], release[UTS_LEN + 1], version[UTS_LEN + 1],
@@ -33,6 +32,19 @@ result<void> set_name(char *field, user_ptr<const char> name, int len)
     return {};
 }
 } // namespace
+
+void get_uts_field(unsigned field, char out[UTS_LEN + 1])
+{
+    char *const fields[] = {uts.sysname, uts.nodename, uts.release, uts.version, uts.machine, uts.domainname};
+    spin_guard<irqsave> g{uts_lock};
+    strlcpy(out, fields[field], UTS_LEN + 1);
+}
+
+void set_uts_nodename(const char *name)
+{
+    spin_guard<irqsave> g{uts_lock};
+    strlcpy(uts.nodename, name, sizeof(uts.nodename));
+}
 
 result<void> sys_uname(user_ptr<void> buf)
 {

@@ -18,3 +18,8 @@ result<void> sys_prlimit64(s32 pid, u32 what, user_ptr<user_rlimit> next, user_p
 result<s64> sys_personality(u32 p);
 result<void> sys_reboot(u32 magic1, u32 magic2, u32 cmd, u64 arg);
 result<s64> sys_syslog(int type, user_ptr<void> buf, int len);
+
+/// A field of utsname in the order of uname(2): 0 sysname, 1 nodename, 2 release, 3 version, 5 domainname.
+constexpr size_t UTS_LEN = 64;
+void get_uts_field(unsigned field, char out[UTS_LEN + 1]);
+void set_uts_nodename(const char *name);

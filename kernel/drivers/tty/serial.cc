@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// 16550A receive interrupt of the serial console. Hard IRQ; no locks: one CPU takes the interrupt. Linux: drivers/tty/serial/8250.
-// PC only: the registers are I/O ports. Data sheet: National Semiconductor PC16550D.
+// 16550A receive interrupt of the serial console. Hard IRQ; no locks: one CPU takes the interrupt.
+// Linux: drivers/tty/serial/8250. PC only: the registers are I/O ports. Data sheet: National
+// Semiconductor PC16550D.
 #include "drivers/tty/serial.h"
 #include "asm/io.h"
 #include "irq/irq.h"
@@ -48,4 +49,7 @@ int serial_init()
 device_initcall(serial_init);
 } // namespace
 
-u64 serial_overruns() { return read_once(overruns); }
+u64 serial_overruns()
+{
+    return read_once(overruns);
+}

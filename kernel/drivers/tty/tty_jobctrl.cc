@@ -3,6 +3,7 @@
 // Process context. Locks: tty.ctrl for the terminal's session and group; signal_state.tty is written by its own process only.
 
 #include "drivers/tty/tty.h"
+#include "fs/proc/internal.h"
 #include "sched/process.h"
 
 namespace
@@ -156,4 +157,5 @@ result<s64> tty_jobctrl_ioctl(tty_struct *t, u32 cmd, u64 arg)
 void tty_jobctrl_init()
 {
     process_tty_hangup = hangup_session;
+    tty_foreground_pgrp = [](void *tty) { return read_once(static_cast<tty_struct *>(tty)->pgrp); };
 }
