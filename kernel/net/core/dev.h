@@ -34,8 +34,6 @@ void linkwatch_fire_event(net_device *dev);
 void linkwatch_init();
 /// Program filters after a change of flags or list. [P] rtnl
 void dev_set_rx_mode(net_device *dev);
-/// Next device with a larger index, referenced; null at the end. Any context.
-net_device *netdev_next(u32 after_ifindex);
 
 // Views, made at net_dev_init: net-procfs.cc, net-sysfs.cc, sysctl_net_core.cc, dev_debugfs.cc.
 void dev_proc_init();

@@ -173,8 +173,10 @@ net_device *dev_get_by_name(const char *name);
 net_device *dev_get_by_index(u32 ifindex);
 inline void dev_hold(net_device *d) { d->refcnt.get(); }
 void dev_put(net_device *d);
-/// Visit every device in order of index (RCU read side held by the walker; f must not sleep).
+/// Visit every device in order of index, each referenced meanwhile; f may sleep if the caller may.
 void for_each_netdev(void (*f)(net_device *, void *), void *arg);
+/// Next device with a larger index, referenced; null at the end. Any context.
+net_device *netdev_next(u32 after_ifindex);
 void dev_get_stats(net_device *dev, net_device_stats *s);
 inline bool netif_running(const net_device *d) { return d->state.load() & LINK_STATE_START; }
 inline bool netif_carrier_ok(const net_device *d) { return !(d->state.load() & LINK_STATE_NOCARRIER); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "net/core/dst.h"
+#include "net/ipv4/snmp.h"
 
 /// RFC 791 §3.1. Bit-fields little-endian.
 struct iphdr {
@@ -51,6 +52,7 @@ struct ip_options {
     u8 optlen = 0;
     u8 srr = 0, rr = 0, ts = 0, router_alert = 0; // offsets in the IP header, 0: absent
     u8 is_strictroute : 1 = 0, need_fix : 1 = 0;
+    u8 rr_needaddr : 1 = 0, ts_needtime : 1 = 0, ts_needaddr : 1 = 0; // filled in when the header is built
     be32 faddr{};
     u8 data[40] = {};
 };
@@ -106,6 +108,7 @@ struct flowi4 {
     u32 oif = 0;
     u8 tos = 0, proto = 0;
     be16 sport{}, dport{};
+    bool anysrc = false; // saddr need not be ours (IP_HDRINCL, IP_FREEBIND)
 };
 /// Route for output: fills fl->saddr when it was 0. Referenced, or error ENETUNREACH/EHOSTUNREACH/EINVAL/EACCES. [P][S]
 result<rtable *> ip_route_output_key(flowi4 *fl);
@@ -163,6 +166,8 @@ struct icmp_err {
 extern const icmp_err icmp_err_convert[16];
 /// Echo replies and errors for ping sockets (SOCK_DGRAM, IPPROTO_ICMP): set by net/ipv4/ping.cc. Takes no ownership; returns taken.
 extern bool (*ping_rcv_hook)(sk_buff *skb);
+/// An ICMP error about an echo request of ours: skb->data at the quoted IP header, transport header at the outer ICMP header. [S]
+extern void (*ping_err_hook)(sk_buff *skb, u32 info);
 
 // --- Boot: called by inet_init() in this order, between inet_add_protocol() of the others and the end -----------------------
 /// ICMP's entry for inet_add_protocol(&icmp_protocol, IPPROTO_ICMP).

@@ -1,341 +1,220 @@
 // SPDX-License-Identifier: MIT
-// Reassembly of IPv4 fragments. Linux: net/ipv4/ip_fragment.c, inet_fragment.c, with its limits: 30 s, 4 MiB high and 3 MiB low mark of
-// memory, oldest datagram evicted first. Overlaps are cut as in 3.10: what came first stays, except that a fragment covers later ones
-// that it reaches into from the front.
-//
-// Softirq (ip_local_deliver, timer). One lock for all: fragments are rare. A queue is referenced by the table (unlinked when it is
-// complete, evicted or expired) and by its pending timer. No packet is freed and no ICMP sent under the lock.
-#include "fs/seq_file.h"
-#include "lib/initcall.h"
-#include "lib/random.h"
-#include "mm/slab.h"
-#include "net/ipv4/ip.h"
-#include "net/ipv4/ip_frag.h"
-#include "net/ipv4/snmp.h"
+// Reassembly of IPv4 datagrams (RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2). Linux: net/ipv4/ip_fragment.c.
+// Softirq. Fragments may come in any order and twice; whatever contradicts itself (overlap, two ends, more than 64 KiB) costs the
+// whole datagram, so that no crafted set of pieces can be put together in two ways. q->lock protects a queue.
+
+#include "lib/printk.h"
+#include "net/ipv4/inet_fragment.h"
+#include "net/ipv4/inetdevice.h"
 #include "trace/trace.h"
 
-constexpr unsigned FRAG_HASHSZ = 64;
-static int sysctl_high_thresh = 4 << 20, sysctl_low_thresh = 3 << 20, sysctl_time_s = 30;
-
-/// One datagram under reassembly: its fragments in order of offset, chained through skb->next, data behind the IP header.
-struct ipq : pinned {
-    list_node hash_node, lru_node;
-    be32 saddr{}, daddr{};
-    be16 id{};
-    u8 protocol = 0;
-    bool first_in = false, last_in = false, hashed = false;
-    u32 iif = 0;
-    u32 len = 0;  // of the datagram as far as known: end of the last byte seen
-    u32 meat = 0; // bytes that are here
-    sk_buff *fragments = nullptr;
-    timer_list timer;
-    refcount refs;
-    ipq();
-};
-
-/// skb->cb of a fragment on a queue.
-struct frag_cb {
+namespace
+{
+/// skb->cb of a queued fragment, behind the inet_skb_parm: its place.
+struct ipfrag_cb {
     inet_skb_parm h;
-    u32 offset;
+    u32 offset, end;
 };
-static frag_cb *FRAG_CB(sk_buff *skb)
-{
-    return reinterpret_cast<frag_cb *>(skb->cb);
-}
+ipfrag_cb *FRAG_CB(sk_buff *skb) { return reinterpret_cast<ipfrag_cb *>(skb->cb); }
+static_assert(sizeof(ipfrag_cb) <= sizeof(sk_buff::cb));
 
-static spinlock frag_lock{"ip_frag.lock"};
-static list<ipq, &ipq::hash_node> buckets[FRAG_HASHSZ];
-static list<ipq, &ipq::lru_node> lru; // oldest use first
-static std::atomic<unsigned> frag_mem{0}, frag_queues{0};
-static u32 frag_rnd;
+/// Outcome of adding a fragment.
+enum class added : u8 { queued, complete, duplicate, bad };
 
-unsigned ip_frag_nqueues()
+/// [T] Time is up (RFC 1122 §3.3.2: ICMP only if the first fragment is here).
+void ip_expire(timer_list *t) NO_THREAD_SAFETY_ANALYSIS
 {
-    return frag_queues.load(std::memory_order_relaxed);
-}
-unsigned ip_frag_mem()
-{
-    return frag_mem.load(std::memory_order_relaxed);
-}
-
-static void charge(int bytes)
-{
-    frag_mem.fetch_add(static_cast<unsigned>(bytes), std::memory_order_relaxed);
-}
-
-static void free_chain(sk_buff *skb)
-{
-    while (skb) {
-        sk_buff *next = skb->next;
-        skb->next = nullptr;
-        charge(-static_cast<int>(skb->truesize));
-        kfree_skb(skb);
-        skb = next;
-    }
-}
-
-static void ipq_put(ipq *q)
-{
-    if (!q->refs.put())
+    ipq *q = static_cast<ipq_timer *>(t)->q;
+    q->lock.lock();
+    if (q->last_in & FRAG_COMPLETE || q->dead) {
+        q->lock.unlock();
+        ipq_put(q, "frag_timeout");
         return;
-    free_chain(q->fragments);
-    charge(-static_cast<int>(sizeof *q));
-    frag_queues.fetch_sub(1, std::memory_order_relaxed);
-    kdelete(q);
-}
-
-/// Take it off the table; returns whether the caller now owns the table's reference. frag_lock held.
-static bool ipq_unlink(ipq *q)
-{
-    if (!q->hashed)
-        return false;
-    q->hashed = false;
-    q->hash_node.unlink();
-    q->lru_node.unlink();
-    if (del_timer(&q->timer))
-        (void)!q->refs.put(); // never the last: the table's is still there
-    return true;
-}
-
-/// Time is over: count, and tell the sender if the first fragment, which names the ports, is here (RFC 792). [T]
-static void ipq_expire(timer_list *t)
-{
-    auto *q = container_of(t, ipq, timer);
-    bool ours;
-    {
-        spin_guard<plain> g{frag_lock};
-        ours = ipq_unlink(q);
     }
-    if (ours) {
-        IP_INC_STATS(IPSTATS_MIB_ReasmTimeout);
-        IP_INC_STATS(IPSTATS_MIB_ReasmFails);
-        net_device *dev = q->first_in ? dev_get_by_index(q->iif) : nullptr;
-        if (dev) {
-            q->fragments->dev = dev;
-            icmp_send(q->fragments, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, {});
-            dev_put(dev);
+    inet_frag_kill(q);
+    IP_INC_STATS(IPSTATS_MIB_ReasmTimeout);
+    IP_INC_STATS(IPSTATS_MIB_ReasmFails);
+    sk_buff *head = (q->last_in & FRAG_FIRST_IN) ? q->fragments : nullptr;
+    if (head)
+        skb_get(head);
+    q->lock.unlock();
+    if (head) {
+        head->dev = dev_get_by_index(q->iif);
+        if (head->dev) {
+            const iphdr *iph = ip_hdr(head);
+            if (!head->dst)
+                ip_route_input(head, iph->daddr, iph->saddr, iph->tos, head->dev);
+            if (head->dst && skb_rtable(head)->rt_type == RTN_LOCAL)
+                icmp_send(head, ICMP_TIME_EXCEEDED, ICMP_EXC_FRAGTIME, be32{});
+            dev_put(head->dev);
+            head->dev = nullptr;
         }
-        ipq_put(q);
+        kfree_skb_reason(head, "frag_timeout");
     }
-    ipq_put(q); // the timer's reference
+    ipq_put(q, "frag_timeout");
 }
 
-ipq::ipq() : timer{ipq_expire} {}
-
-/// Make room: drop the datagrams that were idle longest until the low mark is reached.
-static void ip_evict()
+/// Where a fragment goes. Sets *prev (null: in front). added::queued if there is room for it.
+added find_place(ipq *q, u32 offset, u32 end, sk_buff **prev)
 {
-    if (ip_frag_mem() <= static_cast<unsigned>(sysctl_high_thresh))
-        return;
-    while (ip_frag_mem() > static_cast<unsigned>(sysctl_low_thresh)) {
-        ipq *q;
-        {
-            spin_guard<bh> g{frag_lock};
-            q = lru.front();
-            if (!q)
-                return;
-            ipq_unlink(q);
-        }
-        IP_INC_STATS(IPSTATS_MIB_ReasmFails);
-        ipq_put(q);
+    sk_buff *before = nullptr, *after = q->fragments;
+    if (q->tail && FRAG_CB(q->tail)->offset < offset) {
+        before = q->tail; // in order: the usual case
+        after = nullptr;
     }
+    while (after && FRAG_CB(after)->offset < offset) {
+        before = after;
+        after = after->next;
+    }
+    if (after && FRAG_CB(after)->offset == offset && FRAG_CB(after)->end == end)
+        return added::duplicate;
+    if ((before && FRAG_CB(before)->end > offset) || (after && FRAG_CB(after)->offset < end))
+        return added::bad;
+    *prev = before;
+    return added::queued;
 }
 
-/// The queue of the datagram that iph belongs to, made if there is none; null when out of memory. frag_lock held.
-static ipq *ip_find(const iphdr *iph)
+void insert_after(ipq *q, sk_buff *prev, sk_buff *skb)
 {
-    u32 key = u32{iph->id.raw} << 16 | iph->protocol;
-    auto &bucket =
-        buckets[jhash_3words(key, iph->saddr.raw, iph->daddr.raw, frag_rnd) % FRAG_HASHSZ];
-    for (ipq &q : bucket)
-        if (q.id == iph->id && q.saddr == iph->saddr && q.daddr == iph->daddr &&
-            q.protocol == iph->protocol) {
-            list<ipq, &ipq::lru_node>::erase(q);
-            lru.push_back(q);
-            return &q;
-        }
-    ipq *q = knew<ipq>(GFP_ATOMIC);
-    if (!q)
-        return nullptr;
-    q->saddr = iph->saddr;
-    q->daddr = iph->daddr;
-    q->id = iph->id;
-    q->protocol = iph->protocol;
-    q->hashed = true;
-    charge(sizeof *q);
-    frag_queues.fetch_add(1, std::memory_order_relaxed);
-    bucket.push_back(*q);
-    lru.push_back(*q);
-    q->refs.get(); // the timer's
-    mod_timer(&q->timer, jiffies() + static_cast<u64>(sysctl_time_s) * HZ);
-    return q;
+    skb->next = prev ? prev->next : q->fragments;
+    (prev ? prev->next : q->fragments) = skb;
+    if (!skb->next)
+        q->tail = skb;
 }
 
-/// The fragment's place in the datagram against what is known of its length. False: they contradict each other.
-static bool check_end(ipq *q, u32 *end, bool more)
+/// Update what is known of the end of the datagram. False: contradiction.
+bool note_end(ipq *q, u32 end, bool last)
 {
-    if (!more) {
-        if (*end < q->len || (q->last_in && *end != q->len))
+    if (last) {
+        if (end < q->len || ((q->last_in & FRAG_LAST_IN) && end != q->len))
             return false;
-        q->last_in = true;
-        q->len = *end;
+        q->last_in |= FRAG_LAST_IN;
+        q->len = end;
         return true;
     }
-    *end &= ~7u; // all but the last carry multiples of 8
-    if (*end > q->len) {
-        if (q->last_in)
+    if (end > q->len) {
+        if (q->last_in & FRAG_LAST_IN)
             return false;
-        q->len = *end;
+        q->len = end;
     }
     return true;
 }
 
-/// Cut off what later fragments already on the queue share with [.., end) and drop those that are covered whole. Dropped ones are
-/// chained to *dropped. False: out of memory.
-static bool eat_followers(ipq *q, sk_buff **link, u32 end, sk_buff **dropped)
-{
-    while (sk_buff *next = *link) {
-        u32 start = FRAG_CB(next)->offset;
-        if (start >= end)
-            return true;
-        u32 overlap = end - start;
-        if (overlap < next->len) {
-            if (!pskb_may_pull(next, overlap))
-                return false;
-            skb_pull(next, overlap);
-            FRAG_CB(next)->offset += overlap;
-            q->meat -= overlap;
-            next->ip_summed = CHECKSUM_NONE;
-            return true;
-        }
-        *link = next->next;
-        q->meat -= next->len;
-        next->next = *dropped;
-        *dropped = next;
-    }
-    return true;
-}
-
-/// Put the fragment where it belongs. False: it is bad, a duplicate, or memory is short; the caller drops it. frag_lock held.
-static bool ip_frag_queue(ipq *q, sk_buff *skb, sk_buff **dropped)
+/// Add a fragment; takes it over only when it is queued. q->lock.
+added ip_frag_queue(ipq *q, sk_buff *skb)
 {
     const iphdr *iph = ip_hdr(skb);
-    u32 ihl = iph->ihl * 4u, offset = (ntohs(iph->frag_off) & 0x1fffu) * 8;
-    bool more{iph->frag_off & IP_MF};
-    u32 end = offset + skb->len - ihl;
-    if (end > 65535 || !check_end(q, &end, more) || end <= offset)
-        return false;
-    if (!pskb_may_pull(skb, ihl))
-        return false;
-    skb_pull(skb, ihl);
-    if (pskb_trim(skb, end - offset))
-        return false;
+    u32 ihl = iph->ihl * 4u, offset = (iph->frag_off & IP_OFFSET).host() * 8u;
+    bool last = !(iph->frag_off & IP_MF);
+    u32 n = skb->len - ihl, end = offset + n;
+    if (!last && (n & 7)) // RFC 791: only the last may be odd; the rest of a longer one is noise
+        n &= ~7u, end = offset + n;
+    if (n == 0 || end + ihl > 65535)
+        return added::bad;
     sk_buff *prev = nullptr;
-    for (sk_buff *s = q->fragments; s && FRAG_CB(s)->offset < offset; s = s->next)
-        prev = s;
-    if (prev && FRAG_CB(prev)->offset + prev->len > offset) {
-        u32 overlap = FRAG_CB(prev)->offset + prev->len - offset;
-        if (offset + overlap >= end || !pskb_may_pull(skb, overlap))
-            return false;
-        skb_pull(skb, overlap);
-        offset += overlap;
-        skb->ip_summed = CHECKSUM_NONE;
-    }
-    sk_buff **link = prev ? &prev->next : &q->fragments;
-    if (!eat_followers(q, link, end, dropped))
-        return false;
+    added where = find_place(q, offset, end, &prev);
+    if (where != added::queued)
+        return where;
+    if (!note_end(q, end, last))
+        return added::bad;
+    if (pskb_trim(skb, ihl + n))
+        return added::bad;
     FRAG_CB(skb)->offset = offset;
-    skb->next = *link;
-    *link = skb;
-    if (skb->dev)
-        q->iif = skb->dev->ifindex;
-    skb->dev = nullptr;
-    q->meat += skb->len;
-    charge(static_cast<int>(skb->truesize));
-    q->first_in |= offset == 0;
-    return true;
+    FRAG_CB(skb)->end = end;
+    q->ecn |= static_cast<u8>(1 << (iph->tos & 3));
+    q->iif = skb->dev->ifindex;
+    insert_after(q, prev, skb);
+    skb->dev = nullptr; // may be gone before the datagram is complete
+    q->meat += n;
+    inet_frag_mem_add(q, static_cast<s32>(skb->truesize));
+    if (offset == 0)
+        q->last_in |= FRAG_FIRST_IN;
+    return q->last_in == (FRAG_FIRST_IN | FRAG_LAST_IN) && q->meat == q->len ? added::complete : added::queued;
 }
 
-/// All bytes are here: one skb with the others in its frag_list, data at the IP header again. Null: too long, or no memory; the
-/// fragments are freed. Owns q's fragments; no lock.
-static sk_buff *ip_frag_reasm(ipq *q, net_device *dev)
+/// ECN of the datagram from those of its fragments (RFC 3168 §5.3): 0 or CE; false: inconsistent, drop.
+bool reassembled_ecn(u8 seen, u8 *ce)
 {
+    constexpr u8 NOT_ECT = 1, CE = 8;
+    *ce = seen & CE ? 3 : 0;
+    return !((seen & NOT_ECT) && (seen & CE)) && !((seen & NOT_ECT) && (seen & ~(NOT_ECT | CE)));
+}
+
+/// Make one skb of the queue's fragments: the first one with the others in its frag_list. Null: counted and freed. q->lock, and q is
+/// off the hash.
+sk_buff *ip_frag_reasm(ipq *q, net_device *dev)
+{
+    u8 ce;
     sk_buff *head = q->fragments;
-    u32 ihl = ip_hdrlen(head);
-    if (ihl + q->len > 65535) {
-        if (printk_ratelimit())
-            pr_info("ip: oversized datagram from %pI4", &q->saddr);
+    u32 ihl = ip_hdrlen(head), len = ihl + q->len;
+    if (len > 65535 || !reassembled_ecn(q->ecn, &ce) || skb_cow_head(head, 0))
         return nullptr;
-    }
-    if (skb_cloned(head) && pskb_expand_head(head, 0, 0, GFP_ATOMIC))
+    if (skb_shinfo(head)->frag_list && skb_linearize(head))
         return nullptr;
-    q->fragments = nullptr;
-    charge(-static_cast<int>(head->truesize));
+    q->fragments = q->tail = nullptr;
     sk_buff *rest = head->next;
     head->next = nullptr;
-    skb_push(head, ihl);
-    // A following sk_buff that shares its data with a tap stays as it is: only its bytes are read.
-    skb_shinfo(head)->frag_list = rest;
-    head->ip_summed = CHECKSUM_NONE;
-    for (sk_buff *s = rest; s; s = s->next) {
-        charge(-static_cast<int>(s->truesize));
-        head->len += s->len;
-        head->data_len += s->len;
-        head->truesize += s->truesize;
+    for (sk_buff *f = rest; f; f = f->next) {
+        skb_pull(f, ip_hdrlen(f));
+        skb_dst_drop(f);
+        head->len += f->len;
+        head->data_len += f->len;
+        head->truesize += f->truesize;
     }
+    skb_shinfo(head)->frag_list = rest;
+    if (head->ip_summed == CHECKSUM_COMPLETE)
+        head->ip_summed = CHECKSUM_NONE;
+    if (rest) // each fragment was checked, the sum over all was not
+        head->ip_summed = CHECKSUM_NONE;
     head->dev = dev;
     iphdr *iph = ip_hdr(head);
     iph->frag_off = be16{};
-    iph->tot_len = htons(static_cast<u16>(ihl + q->len));
+    iph->tot_len = htons(static_cast<u16>(len));
+    iph->tos |= ce;
     iph->check = be16{};
     iph->check = ip_fast_csum(iph, iph->ihl);
+    inet_frag_mem_add(q, -static_cast<s32>(q->mem));
     return head;
 }
 
-/// Put skb on its queue; *complete is the queue when nothing is missing any more (unlinked, the table's reference handed over).
-static bool queue_fragment(sk_buff *skb, ipq **complete, sk_buff **dropped)
+frag_key key_of(const sk_buff *skb)
 {
-    spin_guard<bh> g{frag_lock};
-    ipq *q = ip_find(ip_hdr(skb));
-    if (!q || !ip_frag_queue(q, skb, dropped))
-        return false;
-    if (q->first_in && q->last_in && q->meat == q->len && ipq_unlink(q))
-        *complete = q;
-    return true;
+    const iphdr *iph = ip_hdr(skb);
+    return {iph->saddr, iph->daddr, iph->id, iph->protocol};
 }
 
-sk_buff *ip_defrag(sk_buff *skb)
+/// sk_buff's headers of fragments must be in the linear part.
+bool fragment_linear(sk_buff *skb) { return pskb_may_pull(skb, ip_hdrlen(skb)) && (!skb_is_nonlinear(skb) || !skb_linearize(skb)); }
+} // namespace
+
+sk_buff *ip_defrag(sk_buff *skb) NO_THREAD_SAFETY_ANALYSIS
 {
     IP_INC_STATS(IPSTATS_MIB_ReasmReqds);
-    ip_evict();
-    net_device *dev = skb->dev;
     const iphdr *iph = ip_hdr(skb);
-    u32 id = ntohs(iph->id), off = (ntohs(iph->frag_off) & 0x1fffu) * 8,
-        len = skb->len - iph->ihl * 4u, trace_id = skb->trace_id;
-    ipq *q = nullptr;
-    sk_buff *dropped = nullptr;
-    bool kept = queue_fragment(skb, &q, &dropped);
-    trace(trace_event::ip_defrag, trace_id, id, off, len, q ? 1u : 0u);
-    free_chain(dropped);
-    if (!kept) {
+    u32 id = iph->id.host(), off = (iph->frag_off & IP_OFFSET).host() * 8u, n = skb->len - iph->ihl * 4u, trace_id = skb->trace_id;
+    net_device *dev = skb->dev;
+    ipq *q = fragment_linear(skb) ? inet_frag_find(key_of(skb), ip_expire) : nullptr;
+    if (!q) {
         IP_INC_STATS(IPSTATS_MIB_ReasmFails);
-        kfree_skb(skb);
+        kfree_skb_reason(skb, "nomem");
         return nullptr;
     }
-    if (!q)
-        return nullptr;
-    sk_buff *whole = ip_frag_reasm(q, dev);
-    IP_INC_STATS(whole ? IPSTATS_MIB_ReasmOKs : IPSTATS_MIB_ReasmFails);
-    ipq_put(q);
+    q->lock.lock();
+    added r = q->dead ? added::bad : ip_frag_queue(q, skb);
+    sk_buff *whole = nullptr;
+    if (r == added::complete) {
+        q->last_in |= FRAG_COMPLETE;
+        inet_frag_kill(q);
+        whole = ip_frag_reasm(q, dev);
+    } else if (r == added::bad) {
+        inet_frag_kill(q);
+    }
+    q->lock.unlock();
+    if (r == added::complete || r == added::bad)
+        IP_INC_STATS(whole ? IPSTATS_MIB_ReasmOKs : IPSTATS_MIB_ReasmFails);
+    trace(trace_event::ip_defrag, trace_id, id, off, n, whole ? 1 : 0);
+    if (r == added::bad || r == added::duplicate)
+        kfree_skb_reason(skb, "frag_overlap");
+    ipq_put(q, "frag_overlap");
     return whole;
 }
-
-static int ip_frag_init()
-{
-    frag_rnd = get_random_u32();
-    sysctl_create_int("net/ipv4/ipfrag_high_thresh", &sysctl_high_thresh, 0, INT32_MAX);
-    sysctl_create_int("net/ipv4/ipfrag_low_thresh", &sysctl_low_thresh, 0, INT32_MAX);
-    sysctl_create_int("net/ipv4/ipfrag_time", &sysctl_time_s, 1, 3600);
-    return 0;
-}
-fs_initcall(ip_frag_init);

@@ -32,7 +32,7 @@ enum udp_mib : unsigned { UDP_MIB(SNMP_ENUM_UDP) UDP_MIB_MAX };
 struct net_mibs {
     u64 ip[IPSTATS_MIB_MAX], ipext[IPEXT_MIB_MAX], icmp[ICMP_MIB_MAX], udp[UDP_MIB_MAX];
     u64 icmp_in_type[256], icmp_out_type[256];
-    u64 reasm_xsum_drops;
+    u64 rp_filter; // TcpExt IPReversePathFilter
 };
 extern percpu<net_mibs> net_mib;
 inline void IP_INC_STATS(ip_mib f) { net_mib->ip[f]++; }
