@@ -4,6 +4,7 @@
 
 #include "fs/seq_file.h"
 #include "net/ipv4/inet_sock.h"
+#include "net/ipv4/ip_frag.h"
 
 static void put_ptr(seq_file *m, const char *name, const void *p)
 {
@@ -137,6 +138,7 @@ static void sockstat_show(seq_file *m)
                static_cast<unsigned long long>(proto_mem_pages(&udp_prot)));
     seq_printf(m, "UDPLITE: inuse %d\n", 0);
     seq_printf(m, "RAW: inuse %d\n", raw_prot.inuse.load());
+    seq_printf(m, "FRAG: inuse %u memory %u\n", ip_frag_nqueues(), ip_frag_mem());
 }
 
 int inet_diag_init()

@@ -105,3 +105,10 @@ inline const ip_options *inet_copy_options(const inet_sock *inet, ip_options_roo
     rcu_read_unlock();
     return copy;
 }
+/// In an ipcm_cookie 0 stands for the default time-to-live; a multicast packet whose socket says 0 stays on this host.
+inline void ip_fix_mc_ttl(sk_buff *skb, const ipcm_cookie &ipc)
+{
+    iphdr *iph = ip_hdr(skb);
+    if (ipv4_is_multicast(iph->daddr) && !ipc.ttl) [[unlikely]]
+        iph->ttl = 0;
+}

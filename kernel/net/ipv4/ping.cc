@@ -109,35 +109,67 @@ static result<void> ping_bind(sock *sk, sockaddr_storage *a, int len)
 
 // --- Receive [S] --------------------------------------------------------------------------------------
 
-/// Hook of icmp_rcv for echo replies: to the socket with that identifier, from the ICMP header on. The skb stays the caller's.
-static bool ping_rcv(sk_buff *skb)
+/// The socket with an identifier, for packets to `local` on that device. RCU.
+static inet_sock *ping_lookup(u16 ident, be32 local, u32 dif)
 {
-    u16 ident = ntohs(icmp_hdr(skb)->un.echo.id);
-    be32 daddr = ip_hdr(skb)->daddr;
-    bool taken = false;
-    rcu_read_lock();
     hlist_nulls_node *n = rcu_dereference(ping_head(ident)->first);
     for (; !is_a_nulls(n); n = rcu_dereference(n->next)) {
         inet_sock *o = ping_entry(n);
-        if (o->inet_num != ident || (o->inet_rcv_saddr && o->inet_rcv_saddr != daddr) ||
-            (o->sk_bound_dev_if && o->sk_bound_dev_if != skb->dev->ifindex))
-            continue;
-        sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
-        if (!copy)
-            break;
-        taken = true;
-        if (o->cmsg_flags & IP_CMSG_PKTINFO)
-            inet_cb(copy)->pktinfo_ifindex = skb->dev->ifindex,
-            inet_cb(copy)->pktinfo_spec_dst = daddr;
-        skb_dst_drop(copy);
-        if (int off = skb_transport_offset(copy); off < 0)
-            skb_push(copy, static_cast<u32>(-off));
-        if (!sock_queue_rcv_skb(o, copy))
-            kfree_skb_reason(copy, "socket_rcvbuff");
-        break;
+        if (o->inet_num == ident && (!o->inet_rcv_saddr || o->inet_rcv_saddr == local) &&
+            (!o->sk_bound_dev_if || o->sk_bound_dev_if == dif))
+            return o;
     }
+    return nullptr;
+}
+
+/// A copy for the socket, from the ICMP header on. False: no memory.
+static bool ping_deliver(inet_sock *inet, sk_buff *skb)
+{
+    sk_buff *copy = skb_clone(skb, GFP_ATOMIC);
+    if (!copy)
+        return false;
+    if (inet->cmsg_flags & IP_CMSG_PKTINFO) {
+        inet_cb(copy)->pktinfo_ifindex = skb->dev->ifindex;
+        inet_cb(copy)->pktinfo_spec_dst = ip_hdr(skb)->daddr;
+    }
+    skb_dst_drop(copy);
+    if (int off = skb_transport_offset(copy); off < 0)
+        skb_push(copy, static_cast<u32>(-off));
+    if (!sock_queue_rcv_skb(inet, copy))
+        kfree_skb_reason(copy, "socket_rcvbuff");
+    return true;
+}
+
+/// Hook of icmp_rcv for echo replies. The skb stays the caller's. [S]
+static bool ping_rcv(sk_buff *skb)
+{
+    rcu_read_lock();
+    inet_sock *inet =
+        ping_lookup(ntohs(icmp_hdr(skb)->un.echo.id), ip_hdr(skb)->daddr, skb->dev->ifindex);
+    bool taken = inet && ping_deliver(inet, skb);
     rcu_read_unlock();
     return taken;
+}
+
+/// Hook of icmp_err: an error about an echo request; skb->data at the quoted IP header, 8 bytes behind it are there. [S]
+static void ping_err(sk_buff *skb, u32 info)
+{
+    const auto *iph = reinterpret_cast<const iphdr *>(skb->data);
+    const auto *quoted = reinterpret_cast<const icmphdr *>(skb->data + iph->ihl * 4u);
+    if (quoted->type != ICMP_ECHO)
+        return;
+    rcu_read_lock();
+    inet_sock *inet = ping_lookup(ntohs(quoted->un.echo.id), iph->saddr, skb->dev->ifindex);
+    icmp_err e =
+        inet ? inet_icmp_meaning(inet, icmp_hdr(skb)->type, icmp_hdr(skb)->code) : icmp_err{};
+    bool report = e.err && (inet->recverr || (e.fatal && inet->sk_state == TCP_ESTABLISHED));
+    if (report && inet->recverr)
+        ip_icmp_error(inet, skb, e.err, be16{}, info, iph->ihl * 4u);
+    if (report) {
+        inet->sk_err.store(e.err);
+        inet->sk_error_report(inet);
+    }
+    rcu_read_unlock();
 }
 
 static int ping_queue_rcv_skb(sock *sk, sk_buff *skb)
@@ -179,41 +211,41 @@ static result<size_t> ping_recvmsg(sock *sk, msghdr *m, size_t len, u32 flags)
 
 // --- Transmit -------------------------------------------------------------------------------------------
 
-/// The user's ICMP header: an echo request.
-static result<be16> ping_user_header(msghdr *m, size_t len)
+/// The user's message, an echo request, with our identifier and the checksum: a copy to free with kfree.
+static result<u8 *> ping_message(inet_sock *inet, msghdr *m, u32 len)
 {
-    u8 h[sizeof(icmphdr)];
-    if (len < sizeof h)
+    if (len < sizeof(icmphdr))
         return error{EINVAL};
-    TRY_VOID(m->msg_iter->copy_from(h, sizeof h));
-    if (h[0] != ICMP_ECHO || h[1] != 0)
-        return error{EINVAL};
-    be16 sequence;
-    memcpy(&sequence, h + 6, sizeof sequence);
-    return be16{sequence};
+    u8 *buf = static_cast<u8 *>(kmalloc(len, GFP_KERNEL));
+    if (!buf)
+        return error{ENOBUFS};
+    auto *h = reinterpret_cast<icmphdr *>(buf);
+    auto r = m->msg_iter->copy_from(buf, len);
+    if (r && (h->type != ICMP_ECHO || h->code != 0))
+        r = error{EINVAL};
+    if (!r) {
+        kfree(buf);
+        return r.fail();
+    }
+    h->un.echo.id = inet->inet_sport;
+    h->checksum = be16{};
+    h->checksum = ip_compute_csum(buf, len);
+    net_copied->from_user += len;
+    return buf;
 }
 
 static result<void> ping_send(inet_sock *inet, const flowi4 &fl, ipcm_cookie &ipc, msghdr *m,
-                              u32 len, be16 sequence, rtable *rt)
+                              u32 len, rtable *rt)
 {
-    u32 payload = len - static_cast<u32>(sizeof(icmphdr));
+    u8 *buf = TRY(ping_message(inet, m, len));
+    iov_iter from = iov_iter::kernel(buf, len);
     ipc.df = inet->pmtudisc >= IP_PMTUDISC_DO ? IP_DF : be16{};
-    auto made = ip_make_skb(inet, fl, ipc, *m->msg_iter, payload, sizeof(icmphdr), rt, m->msg_flags,
-                            IPPROTO_ICMP);
-    if (!made)
-        return made.fail();
-    sk_buff *skb = *made;
-    icmphdr *h = icmp_hdr(skb);
-    h->type = ICMP_ECHO;
-    h->code = 0;
-    h->checksum = be16{};
-    h->un.echo.id = inet->inet_sport;
-    h->un.echo.sequence = sequence;
-    u32 off = static_cast<u32>(skb_transport_offset(skb));
-    h->checksum = csum_fold(skb_checksum(skb, off, skb->len - off, 0));
-    skb->ip_summed = CHECKSUM_NONE;
-    net_copied->from_user += len;
-    int err = ip_send_skb(skb);
+    auto skb = ip_make_skb(inet, fl, ipc, from, len, 0, rt, m->msg_flags, IPPROTO_ICMP);
+    kfree(buf);
+    if (!skb)
+        return skb.fail();
+    ip_fix_mc_ttl(*skb, ipc);
+    int err = ip_send_skb(*skb);
     if (err >= 0 || (err == -ENOBUFS && !inet->recverr))
         return {};
     return error{static_cast<errno_t>(-err)};
@@ -241,7 +273,6 @@ static result<size_t> ping_sendmsg(sock *sk, msghdr *m, size_t len)
         return error{EMSGSIZE};
     if (m->msg_flags & MSG_OOB)
         return error{EOPNOTSUPP};
-    be16 sequence = TRY(ping_user_header(m, len));
     flowi4 fl;
     ipcm_cookie ipc;
     ip_options_room room;
@@ -265,7 +296,7 @@ static result<size_t> ping_sendmsg(sock *sk, msghdr *m, size_t len)
     if ((rt->rt_flags & RTCF_BROADCAST) && !sock_flag(sk, SOCK_BROADCAST))
         r = error{EACCES};
     else
-        r = ping_send(inet, fl, ipc, m, static_cast<u32>(len), sequence, rt);
+        r = ping_send(inet, fl, ipc, m, static_cast<u32>(len), rt);
     dst_release(rt);
     if (!r)
         return r.fail();
@@ -316,6 +347,7 @@ void ping_init()
     for (u32 i = 0; i < PING_HTABLE_SIZE; i++)
         ping_hash_table[i] = hlist_nulls_head::marker(i);
     ping_rcv_hook = ping_rcv;
+    ping_err_hook = ping_err;
     proc_create("net/icmp", ping_seq_show);
     sysctl_create_ints("net/ipv4/ping_group_range", ping_group_range, 2, 0, INT32_MAX);
 }

@@ -105,19 +105,9 @@ static bool raw_local_deliver(sk_buff *skb, u8 protocol)
 /// One socket hears of an ICMP error about its packet.
 static void raw_err(raw_sock *rs, sk_buff *skb, u32 info)
 {
-    u8 type = icmp_hdr(skb)->type, code = icmp_hdr(skb)->code;
-    icmp_err e{EHOSTUNREACH, false};
-    if (type == ICMP_PARAMETERPROB)
-        e = {EPROTO, true};
-    else if (type == ICMP_DEST_UNREACH && code < 16)
-        e = icmp_err_convert[code];
-    else if (type != ICMP_TIME_EXCEEDED && type != ICMP_DEST_UNREACH)
+    icmp_err e = inet_icmp_meaning(rs, icmp_hdr(skb)->type, icmp_hdr(skb)->code);
+    if (!e.err)
         return;
-    if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED) {
-        if (rs->pmtudisc == IP_PMTUDISC_DONT)
-            return;
-        e = {EMSGSIZE, true};
-    }
     if (rs->recverr)
         ip_icmp_error(rs, skb, e.err, be16{}, info,
                       rs->hdrincl ? 0 : reinterpret_cast<iphdr *>(skb->data)->ihl * 4u);

@@ -78,6 +78,7 @@ static result<void> raw_send_built(raw_sock *rs, const flowi4 &fl, ipcm_cookie &
                            static_cast<u8>(rs->inet_num));
     if (!skb)
         return skb.fail();
+    ip_fix_mc_ttl(*skb, ipc);
     (*skb)->ip_summed = CHECKSUM_NONE; // what the program put in is not ours to sum
     net_copied->from_user += len;
     int err = ip_send_skb(*skb);

@@ -70,6 +70,8 @@ sock *__udp4_lib_lookup(be32 saddr, be16 sport, be32 daddr, be16 dport, u32 dif,
 /// Handler and ICMP error handler in inet_protos. [S]
 int udp_rcv(sk_buff *skb);
 void udp_err(sk_buff *skb, u32 info);
+/// What an ICMP error means for the sender of the quoted packet: errno (0: nothing), and whether a connected socket must hear of it.
+icmp_err inet_icmp_meaning(const inet_sock *inet, u8 type, u8 code);
 /// sk_backlog_rcv of UDP: the queue, or a counted drop. slock held or backlog run.
 int __udp_queue_rcv_skb(sock *sk, sk_buff *skb);
 /// The proto methods. [P]

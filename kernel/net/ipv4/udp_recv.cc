@@ -183,8 +183,7 @@ int udp_rcv(sk_buff *skb)
     return __udp4_lib_rcv(skb);
 }
 
-/// What an ICMP error means for the sender: errno, and whether a connected socket must hear of it.
-static icmp_err udp_icmp_meaning(const inet_sock *inet, u8 type, u8 code)
+icmp_err inet_icmp_meaning(const inet_sock *inet, u8 type, u8 code)
 {
     switch (type) {
     case ICMP_TIME_EXCEEDED:
@@ -221,7 +220,7 @@ void udp_err(sk_buff *skb, u32 info)
         return;
     }
     inet_sock *inet = inet_sk(sk);
-    icmp_err e = udp_icmp_meaning(inet, icmp_hdr(skb)->type, icmp_hdr(skb)->code);
+    icmp_err e = inet_icmp_meaning(inet, icmp_hdr(skb)->type, icmp_hdr(skb)->code);
     bool report = e.err != 0;
     if (report && inet->recverr)
         ip_icmp_error(sk, skb, e.err, uh->dest, info, hlen + sizeof(udphdr));

@@ -142,6 +142,8 @@ result<void> udp_push_pending_frames(udp_sock *up)
         auto skb = ip_make_skb(up, up->cork.fl, up->cork.ipc, from, up->cork.len, sizeof(udphdr),
                                up->cork.rt, MSG_DONTWAIT, IPPROTO_UDP);
         kfree(buf);
+        if (skb)
+            ip_fix_mc_ttl(*skb, up->cork.ipc);
         r = skb ? udp_send_skb(*skb, up->cork.fl) : result<void>{skb.fail()};
     }
     udp_flush_pending_frames(up);
@@ -295,6 +297,7 @@ static result<void> udp_send_now(udp_sock *up, msghdr *m, u32 len, udp_send_stat
                            IPPROTO_UDP);
     if (!skb)
         return skb.fail();
+    ip_fix_mc_ttl(*skb, st.ipc);
     net_copied->from_user += len;
     return udp_send_skb(*skb, st.fl);
 }
