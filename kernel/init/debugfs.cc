@@ -8,7 +8,8 @@ static void show_initcalls(seq_file *m)
     const initcall_record *r;
     unsigned n = initcall_records(&r);
     for (unsigned i = 0; i < n; i++)
-        seq_printf(m, "level=%s name=%s ret=%d usecs=%lu\n", r[i].call->level, r[i].call->name, r[i].ret, r[i].usecs);
+        seq_printf(m, "level=%s name=%s ret=%d usecs=%lu\n", r[i].call->level, r[i].call->name,
+                   r[i].ret, r[i].usecs);
 }
 
 static void show_deviations(seq_file *m)

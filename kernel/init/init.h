@@ -22,5 +22,6 @@ void do_initcalls();
 extern const char *const known_deviations[];
 extern const unsigned nr_known_deviations;
 
-/// Replace the current kernel thread by a program: does not return on success, else -errno. (syscall/) [P]
+/// Replace the current kernel thread by a program: does not return on success, else -errno.
+/// (syscall/) [P]
 int kernel_execve(const char *path, const char *const *argv, const char *const *envp);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Running the initcalls in the order of their levels, and telling it (rows B-04, B-05). Linux: init/main.c do_initcalls(). [P]
+// Running the initcalls in the order of their levels, and telling it (rows B-04, B-05). Linux:
+// init/main.c do_initcalls(). [P]
 #include "arch/arch.h"
 #include "init/init.h"
 #include "lib/preempt.h"
@@ -38,5 +39,11 @@ static void run(const initcall *from, const initcall *to)
         do_one_initcall(*c);
 }
 
-void do_pre_smp_initcalls() { run(__initcall_start, __initcall_early_end); }
-void do_initcalls() { run(__initcall_early_end, __initcall_end); }
+void do_pre_smp_initcalls()
+{
+    run(__initcall_start, __initcall_early_end);
+}
+void do_initcalls()
+{
+    run(__initcall_early_end, __initcall_end);
+}

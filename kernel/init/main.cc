@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From the port's first C++ code to the first program. Linux: init/main.c; the order is the atlas's §2.
+// From the port's first C++ code to the first program. Linux: init/main.c; the order is the atlas's
+// §2.
 #include "arch/arch.h"
 #include "fs/fs.h"
 #include "init/init.h"

@@ -25,8 +25,12 @@ s64 panic_timeout()
 }
 } // namespace
 
-/// Implemented where tasks are known: "comm: x Pid: 1" of the current task. Weak: nothing before that is linked.
-[[gnu::weak]] void panic_describe_task(char *buf, size_t n) { strlcpy(buf, "?", n); }
+/// Implemented where tasks are known: "comm: x Pid: 1" of the current task. Weak: nothing before
+/// that is linked.
+[[gnu::weak]] void panic_describe_task(char *buf, size_t n)
+{
+    strlcpy(buf, "?", n);
+}
 
 static void print_frames(log_level level)
 {
@@ -37,7 +41,10 @@ static void print_frames(log_level level)
         printk(level, " [<%016lx>] %pS\n", frame[i], reinterpret_cast<void *>(frame[i]));
 }
 
-void dump_stack() { print_frames(KERN_WARNING); }
+void dump_stack()
+{
+    print_frames(KERN_WARNING);
+}
 
 void warn_slow(const char *file, int line, const char *what)
 {
@@ -77,4 +84,3 @@ void panic(const char *fmt, ...)
     printk(KERN_EMERG, "---[ end Kernel panic - not syncing: %s\n", msg);
     arch_stop_cpu();
 }
-

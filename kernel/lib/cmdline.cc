@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Looking words up in the kernel command line (Documentation/admin-guide/kernel-parameters of Linux: blanks separate, double
-// quotes keep blanks together, '-' and '_' in names are the same). Read-only after boot; any context.
+// Looking words up in the kernel command line (Documentation/admin-guide/kernel-parameters of
+// Linux: blanks separate, double quotes keep blanks together, '-' and '_' in names are the same).
+// Read-only after boot; any context.
 #include "lib/cmdline.h"
 #include "arch/arch.h"
 #include "lib/string.h"
@@ -23,9 +24,13 @@ word next_word(const char *s)
     return {s, e};
 }
 
-char same_class(char c) { return c == '-' ? '_' : c; }
+char same_class(char c)
+{
+    return c == '-' ? '_' : c;
+}
 
-/// Where the value of `w` starts (behind '='), its end for a bare word, or null when its name is not `key`.
+/// Where the value of `w` starts (behind '='), its end for a bare word, or null when its name is
+/// not `key`.
 const char *match(const word &w, const char *key)
 {
     const char *p = w.start;

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Write the symbol table that the kernel carries: kallsyms.py NM ELF OUT.S
 
-Functions only, by their plain names (namespaces and arguments of C++ cut off), sorted by address. The last entry
-marks the end of the text."""
+Functions only, by their plain names (namespaces and arguments of C++ cut off), sorted by address.
+The last entry marks the end of the text."""
 
 import subprocess
 import sys
 
 
 def plain(name):
-    """tcp_v4_rcv(sk_buff*) -> tcp_v4_rcv; (anonymous namespace)::f(int) -> f; clone suffixes cut."""
+    """tcp_v4_rcv(sk_buff*) -> tcp_v4_rcv; (anonymous namespace)::f(int) -> f; no clone suffixes."""
     name = name.replace("(anonymous namespace)::", "").split(" [clone")[0]
     depth = 0
     out = ""
@@ -55,11 +55,12 @@ def main():
     with open(out, "w") as f:
         f.write("/* SPDX-License-Identifier: MIT */\n/* Made by kallsyms.py. */\n")
         f.write('    .section .kallsyms, "a"\n    .balign 8\n')
-        f.write(".globl kallsyms_base, kallsyms_count, kallsyms_offsets, kallsyms_name_at, kallsyms_names\n")
+        for part in ("base", "count", "offsets", "name_at", "names"):
+            f.write(f".globl kallsyms_{part}\n")
         f.write(f"kallsyms_base: .quad {base:#x}\nkallsyms_count: .long {len(entries)}\n")
         f.write("kallsyms_offsets:\n" + "".join(f".long {a - base:#x}\n" for a, _ in entries))
         f.write("kallsyms_name_at:\n" + "".join(f".long {at[n]}\n" for _, n in entries))
-        f.write("kallsyms_names:\n" + "".join(f'.asciz "{n.decode()}"\n' for n in names.split(b"\0")[:-1]))
+        f.write("kallsyms_names:\n" + "".join(f'.asciz "{n}"\n' for n in at))
         f.write('    .section .note.GNU-stack, "", @progbits\n')
 
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The kernel log: a ring of text and the console. Any context, also inside a panic. Linux: kernel/printk/printk.c.
-// log_lock (IRQs off) protects the ring and serialises the console; a CPU that panics while another holds it, or while it
-// holds it itself, goes on without after a short wait.
+// The kernel log: a ring of text and the console. Any context, also inside a panic. Linux:
+// kernel/printk/printk.c. log_lock (IRQs off) protects the ring and serialises the console; a CPU
+// that panics while another holds it, or while it holds it itself, goes on without after a short
+// wait.
 #include "lib/printk.h"
 #include "arch/arch.h"
 #include "lib/string.h"
@@ -53,7 +54,8 @@ void write_text(log_level level, const char *s, size_t n)
     bool console = level < console_loglevel;
     u64 us = arch_clock_ns() / 1000;
     char stamp[32];
-    size_t stamp_len = static_cast<size_t>(snprintf(stamp, sizeof(stamp), "[%5lu.%06lu] ", us / 1'000'000, us % 1'000'000));
+    size_t stamp_len = static_cast<size_t>(
+        snprintf(stamp, sizeof(stamp), "[%5lu.%06lu] ", us / 1'000'000, us % 1'000'000));
     while (n) {
         const char *nl = static_cast<const char *>(__builtin_memchr(s, '\n', n));
         size_t k = nl ? static_cast<size_t>(nl - s) : n;
@@ -67,7 +69,10 @@ void write_text(log_level level, const char *s, size_t n)
 }
 } // namespace
 
-void printk_panicking() { panicking.store(true, std::memory_order_relaxed); }
+void printk_panicking()
+{
+    panicking.store(true, std::memory_order_relaxed);
+}
 
 void vprintk(log_level level, const char *fmt, va_list ap)
 {

@@ -41,7 +41,8 @@ u64 strtoul(const char *s, const char **end, int base)
         s += 2;
     u64 v = 0;
     for (int d; (d = digit(*s)) < base; s++)
-        if (__builtin_mul_overflow(v, static_cast<u64>(base), &v) || __builtin_add_overflow(v, static_cast<u64>(d), &v))
+        if (__builtin_mul_overflow(v, static_cast<u64>(base), &v) ||
+            __builtin_add_overflow(v, static_cast<u64>(d), &v))
             v = ~u64{0};
     if (end)
         *end = s;

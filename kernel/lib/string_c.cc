@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The C library's string functions, for ports without a C library (memcpy and its kin are the port's). Any context.
+// The C library's string functions, for ports without a C library (memcpy and its kin are the
+// port's). Any context.
 #include "lib/string.h"
 
 extern "C" {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// vsnprintf with the kernel's pointer extensions. Any context, no locks, no allocation. Linux: lib/vsprintf.c.
-// Supported: %d %i %u %x %X %o %c %s %p %%, flags "-0+ #", width, precision (also *), h hh l ll z; %pS %pf symbol of an address
-// (name+0xoff, or the plain name at offset 0; %pf always plain), %pI4 (be32 *), %pM (u8[6]).
+// vsnprintf with the kernel's pointer extensions. Any context, no locks, no allocation. Linux:
+// lib/vsprintf.c. Supported: %d %i %u %x %X %o %c %s %p %%, flags "-0+ #", width, precision (also
+// *), h hh l ll z; %pS %pf symbol of an address (name+0xoff, or the plain name at offset 0; %pf
+// always plain), %pI4 (be32 *), %pM (u8[6]).
 #include "lib/printk.h"
 #include "lib/string.h"
 
@@ -34,7 +35,8 @@ void put_string(sink &o, const char *s, const spec &f)
 {
     if (!s)
         s = "(null)";
-    int len = static_cast<int>(f.precision >= 0 ? strnlen(s, static_cast<size_t>(f.precision)) : strlen(s));
+    int len = static_cast<int>(f.precision >= 0 ? strnlen(s, static_cast<size_t>(f.precision))
+                                                : strlen(s));
     if (!f.left)
         o.pad(' ', f.width - len);
     for (int i = 0; i < len; i++)
@@ -216,7 +218,8 @@ const char *convert(sink &o, const char *s, args &a)
     case 'd':
     case 'i': {
         s64 v = signed_arg(f, a);
-        put_number(o, v < 0 ? u64{0} - static_cast<u64>(v) : static_cast<u64>(v), v < 0, 10, false, f);
+        put_number(o, v < 0 ? u64{0} - static_cast<u64>(v) : static_cast<u64>(v), v < 0, 10, false,
+                   f);
         break;
     }
     case 'u':

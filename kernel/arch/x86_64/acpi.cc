@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The few ACPI tables that a PC needs (ACPI 6.4 §5): MADT (CPUs, IO-APIC, ISA overrides), MCFG (PCIe configuration space), FADT
-// (PM timer, power off, reset) and the \_S5_ package of the DSDT. Boot CPU, once, after vmalloc_init(). Tables are the firmware's
-// and may be wrong: lengths are checked against each table's own.
+// The few ACPI tables that a PC needs (ACPI 6.4 §5): MADT (CPUs, IO-APIC, ISA overrides), MCFG
+// (PCIe configuration space), FADT (PM timer, power off, reset) and the \_S5_ package of the DSDT.
+// Boot CPU, once, after vmalloc_init(). Tables are the firmware's and may be wrong: lengths are
+// checked against each table's own.
 #include "internal.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -33,7 +34,8 @@ struct [[gnu::packed]] generic_address {
 };
 constexpr u32 MAX_TABLE = 1 << 20;
 
-template <class T> T at(const void *base, size_t offset)
+template <class T>
+T at(const void *base, size_t offset)
 {
     T v;
     memcpy(&v, static_cast<const u8 *>(base) + offset, sizeof(T));
@@ -150,7 +152,8 @@ bool aml_byte(const u8 *&p, const u8 *end, u8 *v)
     return false;
 }
 
-/// \_S5_ is Name(_S5_, Package{SLP_TYPa, SLP_TYPb, …}): NameOp "_S5_" PackageOp PkgLength NumElements elements.
+/// \_S5_ is Name(_S5_, Package{SLP_TYPa, SLP_TYPb, …}): NameOp "_S5_" PackageOp PkgLength
+/// NumElements elements.
 void parse_dsdt(const sdt_header *h)
 {
     auto *b = reinterpret_cast<const u8 *>(h);

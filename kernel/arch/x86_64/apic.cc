@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Local APIC (SDM vol. 3 §11): x2APIC where the CPU has it, else the memory-mapped xAPIC. Interprocessor interrupts, EOI, the
-// one-shot timer. Own CPU only, except that sending is to others. Any context.
+// Local APIC (SDM vol. 3 §11): the memory-mapped xAPIC, or x2APIC where that does not suffice.
+// Interprocessor interrupts, EOI, the one-shot timer. Own CPU only, except that sending is to
+// others. Any context.
 #include "internal.h"
 #include "lib/printk.h"
 #include "lib/spinlock.h"
@@ -9,11 +10,23 @@
 namespace
 {
 enum apic_reg : u32 {
-    APIC_ID = 0x20, APIC_TPR = 0x80, APIC_EOI = 0xb0, APIC_SVR = 0xf0, APIC_ESR = 0x280, APIC_ICR = 0x300, APIC_ICR_HIGH = 0x310,
-    APIC_LVT_TIMER = 0x320, APIC_LVT_LINT0 = 0x350, APIC_LVT_LINT1 = 0x360, APIC_LVT_ERROR = 0x370, APIC_TIMER_INIT = 0x380,
-    APIC_TIMER_CURRENT = 0x390, APIC_TIMER_DIV = 0x3e0,
+    APIC_ID = 0x20,
+    APIC_TPR = 0x80,
+    APIC_EOI = 0xb0,
+    APIC_SVR = 0xf0,
+    APIC_ESR = 0x280,
+    APIC_ICR = 0x300,
+    APIC_ICR_HIGH = 0x310,
+    APIC_LVT_TIMER = 0x320,
+    APIC_LVT_LINT0 = 0x350,
+    APIC_LVT_LINT1 = 0x360,
+    APIC_LVT_ERROR = 0x370,
+    APIC_TIMER_INIT = 0x380,
+    APIC_TIMER_CURRENT = 0x390,
+    APIC_TIMER_DIV = 0x3e0,
 };
-constexpr u32 LVT_MASKED = 0x10000, LVT_TSC_DEADLINE = 0x40000, SVR_ENABLE = 0x100, ICR_PENDING = 0x1000;
+constexpr u32 LVT_MASKED = 0x10000, LVT_TSC_DEADLINE = 0x40000, SVR_ENABLE = 0x100,
+              ICR_PENDING = 0x1000;
 constexpr u32 DIVIDE_BY_1 = 0xb;
 constexpr u64 APIC_BASE_ENABLE = 0x800, APIC_BASE_X2APIC = 0x400;
 
@@ -35,11 +48,26 @@ u32 read(apic_reg r)
 }
 } // namespace
 
+/// x2APIC only where xAPIC cannot do: the firmware has switched already, or an id does not fit 8
+/// bits. (QEMU's instruction counter does not stand reading the timer through an MSR; memory-mapped
+/// registers are safe everywhere.)
+static bool want_x2apic(u64 base)
+{
+    if (!x86_features_found.x2apic)
+        return false;
+    if (base & APIC_BASE_X2APIC)
+        return true;
+    for (unsigned i = 0; i < acpi.nr_cpus; i++)
+        if (acpi.apic_ids[i] > 254)
+            return true;
+    return false;
+}
+
 void apic_init_cpu(bool boot_cpu)
 {
     u64 base = rdmsr(MSR_APIC_BASE) | APIC_BASE_ENABLE;
     if (boot_cpu) {
-        x2apic = x86_features_found.x2apic;
+        x2apic = want_x2apic(base);
         if (!x2apic)
             mmio = static_cast<u8 *>(ioremap(acpi.lapic, PAGE_SIZE));
         if (!x2apic && !mmio)
@@ -59,9 +87,15 @@ void apic_init_cpu(bool boot_cpu)
     this_x86_cpu()->apic_id = apic_id();
 }
 
-u32 apic_id() { return x2apic ? read(APIC_ID) : read(APIC_ID) >> 24; }
+u32 apic_id()
+{
+    return x2apic ? read(APIC_ID) : read(APIC_ID) >> 24;
+}
 
-void apic_eoi() { write(APIC_EOI, 0); }
+void apic_eoi()
+{
+    write(APIC_EOI, 0);
+}
 
 void apic_send(u32 dest, u32 icr_low)
 {
@@ -87,16 +121,22 @@ void arch_send_ipi(unsigned cpu, ipi kind)
 void apic_timer_calibrated(u64 hz)
 {
     timer_mult = (hz << 32) / NSEC_PER_SEC;
-    pr_info("apic: %s, timer %lu.%03lu MHz%s\n", x2apic ? "x2APIC" : "xAPIC", hz / 1000000, hz / 1000 % 1000,
-            deadline_mode ? ", TSC deadline" : "");
+    pr_info("apic: %s, timer %lu.%03lu MHz%s\n", x2apic ? "x2APIC" : "xAPIC", hz / 1000000,
+            hz / 1000 % 1000, deadline_mode ? ", TSC deadline" : "");
 }
 void apic_timer_oneshot(u32 count, bool masked)
 {
     write(APIC_LVT_TIMER, VECTOR_TIMER | (masked ? LVT_MASKED : 0));
     write(APIC_TIMER_INIT, count);
 }
-void apic_timer_restore_mode() { write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0)); }
-u32 apic_timer_count() { return read(APIC_TIMER_CURRENT); }
+void apic_timer_restore_mode()
+{
+    write(APIC_LVT_TIMER, VECTOR_TIMER | (deadline_mode ? LVT_TSC_DEADLINE : 0));
+}
+u32 apic_timer_count()
+{
+    return read(APIC_TIMER_CURRENT);
+}
 
 void arch_timer_program(u64 deadline_ns)
 {

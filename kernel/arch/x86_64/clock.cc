@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Time: the TSC as clock, calibrated once at boot against the ACPI PM timer (or the PIT), and with it the local APIC timer; the
-// RTC's date. All CPUs read the same TSC. Linux: arch/x86/kernel/tsc.c, rtc.c.
+// Time: the TSC as clock, calibrated once at boot against the ACPI PM timer (or the PIT), and with
+// it the local APIC timer; the RTC's date. All CPUs read the same TSC. Linux:
+// arch/x86/kernel/tsc.c, rtc.c.
 #include "internal.h"
 #include "lib/printk.h"
 #include "time/time.h"
@@ -28,8 +29,8 @@ u64 mul_div(u64 a, u64 b, u64 c)
     return quotient;
 }
 
-/// A reference counter read together with the TSC: of a few tries the one that took least, so that an interruption of this
-/// virtual CPU between the two reads does not count.
+/// A reference counter read together with the TSC: of a few tries the one that took least, so that
+/// an interruption of this virtual CPU between the two reads does not count.
 struct sample {
     u64 ref, tsc;
     u32 apic;
@@ -85,20 +86,28 @@ void clock_calibrate()
     apic_timer_oneshot(0, true);
     apic_timer_restore_mode();
     u64 hz = mul_div(b.tsc - a.tsc, ref_hz, ticks);
-    // An instruction-counted virtual machine has a TSC of exactly 1 GHz; the measurement's error would be all that is wrong.
+    // An instruction-counted virtual machine has a TSC of exactly 1 GHz; the measurement's error
+    // would be all that is wrong.
     if (hz > 999'500'000 && hz < 1'000'500'000)
         hz = 1'000'000'000;
     u64 apic_hz = mul_div(a.apic - b.apic, ref_hz, ticks);
     tsc_khz = hz / 1000;
     tsc_base = a.tsc;
     tsc_mult = mul_div(NSEC_PER_SEC, u64{1} << 32, hz);
-    pr_info("tsc: %lu.%03lu MHz by the %s\n", tsc_khz / 1000, tsc_khz % 1000, acpi.pm_timer_port ? "ACPI PM timer" : "PIT");
+    pr_info("tsc: %lu.%03lu MHz by the %s\n", tsc_khz / 1000, tsc_khz % 1000,
+            acpi.pm_timer_port ? "ACPI PM timer" : "PIT");
     apic_timer_calibrated(apic_hz);
 }
 
-u64 arch_clock_ns() { return static_cast<u64>(u128{rdtsc() - tsc_base} * tsc_mult >> 32); }
+u64 arch_clock_ns()
+{
+    return static_cast<u64>(u128{rdtsc() - tsc_base} * tsc_mult >> 32);
+}
 
-u64 tsc_of_ns(u64 ns) { return tsc_base + mul_div(ns, u64{1} << 32, tsc_mult) + 1; }
+u64 tsc_of_ns(u64 ns)
+{
+    return tsc_base + mul_div(ns, u64{1} << 32, tsc_mult) + 1;
+}
 
 void arch_udelay(u64 us)
 {
@@ -107,7 +116,8 @@ void arch_udelay(u64 us)
         cpu_relax();
 }
 
-// --- Real-time clock (MC146818) --------------------------------------------------------------------------------
+// --- Real-time clock (MC146818)
+// --------------------------------------------------------------------------------
 
 static u8 rtc_read(u8 reg)
 {
@@ -127,14 +137,18 @@ static rtc_time rtc_snapshot()
     return {rtc_read(0), rtc_read(2), rtc_read(4), rtc_read(7), rtc_read(8), rtc_read(9)};
 }
 
-static u8 from_bcd(u8 v) { return static_cast<u8>((v >> 4) * 10 + (v & 15)); }
+static u8 from_bcd(u8 v)
+{
+    return static_cast<u8>((v >> 4) * 10 + (v & 15));
+}
 
 /// Days since 1970-01-01 of a civil date (proleptic Gregorian calendar), years from 1970 on.
 static u64 days_from_civil(u64 y, u64 m, u64 d)
 {
     u64 shifted = m <= 2 ? y - 1 : y; // years start in March, so that the leap day is last
     u64 month = m <= 2 ? m + 9 : m - 3;
-    return 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * month + 2) / 5 + d - 1 - 719468;
+    return 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * month + 2) / 5 + d -
+           1 - 719468;
 }
 
 u64 arch_boot_epoch_s()
@@ -148,7 +162,8 @@ u64 arch_boot_epoch_s()
     bool pm = t.hour & 0x80;
     t.hour &= 0x7f;
     if (!(mode & 4))
-        t = {from_bcd(t.second), from_bcd(t.minute), from_bcd(t.hour), from_bcd(t.day), from_bcd(t.month), from_bcd(t.year)};
+        t = {from_bcd(t.second), from_bcd(t.minute), from_bcd(t.hour),
+             from_bcd(t.day),    from_bcd(t.month),  from_bcd(t.year)};
     if (!(mode & 2))
         t.hour = static_cast<u8>(t.hour % 12 + (pm ? 12 : 0));
     u64 days = days_from_civil(2000 + t.year, t.month, t.day);

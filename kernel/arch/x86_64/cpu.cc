@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What each CPU needs before it runs kernel code: features, control registers, GDT, TSS with interrupt stacks, IDT, system-call
-// MSRs. cpu_init() runs on the CPU itself, IRQs off. Linux: arch/x86/kernel/cpu/common.c cpu_init().
+// What each CPU needs before it runs kernel code: features, control registers, GDT, TSS with
+// interrupt stacks, IDT, system-call MSRs. cpu_init() runs on the CPU itself, IRQs off. Linux:
+// arch/x86/kernel/cpu/common.c cpu_init().
 #include "internal.h"
 #include "lib/string.h"
 #include "mm/vmalloc.h"
@@ -10,7 +11,10 @@ unsigned nr_cpus = 1;
 x86_features x86_features_found;
 u8 smap_enabled;
 
-unsigned num_online_cpus() { return read_once(nr_cpus); }
+unsigned num_online_cpus()
+{
+    return read_once(nr_cpus);
+}
 
 extern "C" void syscall_entry();
 
@@ -41,8 +45,8 @@ static void set_control_registers()
     const x86_features &f = x86_features_found;
     write_cr0((read_cr0() | CR0_MP | CR0_NE | CR0_WP | CR0_AM) & ~(CR0_EM | CR0_TS));
     u64 cr4 = read_cr4() | CR4_OSFXSR | CR4_OSXMMEXCPT;
-    cr4 |= (f.pge ? CR4_PGE : 0) | (f.smep ? CR4_SMEP : 0) | (f.smap ? CR4_SMAP : 0) | (f.umip ? CR4_UMIP : 0) |
-           (f.xsave ? CR4_OSXSAVE : 0);
+    cr4 |= (f.pge ? CR4_PGE : 0) | (f.smep ? CR4_SMEP : 0) | (f.smap ? CR4_SMAP : 0) |
+           (f.umip ? CR4_UMIP : 0) | (f.xsave ? CR4_OSXSAVE : 0);
     write_cr4(cr4);
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (f.nx ? EFER_NX : 0));
 }
@@ -56,7 +60,8 @@ static void load_gdt(x86_cpu *c)
     c->gdt[USER_DS / 8] = 0x00cff3000000ffff;
     c->gdt[USER_CS / 8] = 0x00affb000000ffff;
     u64 base = reinterpret_cast<u64>(&c->tss);
-    c->gdt[TSS_SELECTOR / 8] = (sizeof(tss64) - 1) | (base & 0xffffff) << 16 | u64{0x89} << 40 | (base >> 24 & 0xff) << 56;
+    c->gdt[TSS_SELECTOR / 8] =
+        (sizeof(tss64) - 1) | (base & 0xffffff) << 16 | u64{0x89} << 40 | (base >> 24 & 0xff) << 56;
     c->gdt[TSS_SELECTOR / 8 + 1] = base >> 32;
     struct [[gnu::packed]] {
         u16 limit;
@@ -72,7 +77,8 @@ static void load_gdt(x86_cpu *c)
                      "xor %%eax, %%eax; mov %%eax, %%fs; mov %%eax, %%gs\n\t"
                      "lldt %%ax\n\t"
                      "mov %3, %%eax; ltr %%ax"
-                     :: "m"(gdtr), "i"(KERNEL_CS), "r"(static_cast<u32>(KERNEL_DS)), "i"(TSS_SELECTOR) : "rax", "memory");
+                     :: "m"(gdtr), "i"(KERNEL_CS), "r"(static_cast<u32>(KERNEL_DS)), "i"(TSS_SELECTOR)
+                     : "rax", "memory");
     // clang-format on
 }
 
@@ -97,7 +103,8 @@ void cpu_init(unsigned cpu)
     idt_load();
     wrmsr(MSR_STAR, KERNEL_CS << 32 | (USER_DS - 8) << 48);
     wrmsr(MSR_LSTAR, reinterpret_cast<u64>(&syscall_entry));
-    wrmsr(MSR_SFMASK, X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT | X86_EFLAGS_AC | X86_EFLAGS_RF);
+    wrmsr(MSR_SFMASK, X86_EFLAGS_IF | X86_EFLAGS_TF | X86_EFLAGS_DF | X86_EFLAGS_NT |
+                          X86_EFLAGS_AC | X86_EFLAGS_RF);
     fpu_init_cpu();
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The doors of the kernel: system calls, interrupts, exceptions, the context switch, the first step of a new task.
-   Frame layout: asm/ptregs.h. In kernel mode GS base is this CPU's x86_cpu; swapgs at each change of mode. */
+/* The doors of the kernel: system calls, interrupts, exceptions, the context switch, the first
+   step of a new task. Frame layout: asm/ptregs.h. In kernel mode GS base is this CPU's x86_cpu;
+   swapgs at each change of mode. */
 
 #define CPU_CURRENT   %gs:8
 #define CPU_KERNEL_SP %gs:64
@@ -54,7 +55,8 @@
 
     .section .text.entry, "ax", @progbits
 
-/* System call: %rax number, arguments in rdi rsi rdx r10 r8 r9; the CPU left rip in rcx, rflags in r11, IRQs off. */
+/* System call: %rax number, arguments in rdi rsi rdx r10 r8 r9; the CPU left rip in rcx, rflags
+   in r11, IRQs off. */
     .globl syscall_entry
     .type syscall_entry, @function
 syscall_entry:
@@ -82,8 +84,9 @@ syscall_return:
     cmp CPU_CURRENT, %rax
     jne restore_fpu_then_return
 checked_return:
-    /* sysret only if it gives exactly what iret would: rcx = rip, r11 = rflags, rip canonical and in user space (with a
-       non-canonical rip sysret faults in kernel mode on the user's stack), no RF or TF. */
+    /* sysret only if it gives exactly what iret would: rcx = rip, r11 = rflags, rip canonical
+       and in user space (with a non-canonical rip sysret faults in kernel mode on the user's
+       stack), no RF or TF. */
     mov CX(%rsp), %rcx
     mov R11(%rsp), %r11
     cmp %rcx, IP(%rsp)
@@ -133,8 +136,8 @@ return_by_iret:
 user_iret:
     iretq
 
-/* Interrupts and exceptions without special stacks. The stub pushed an error code (or vector) and jumped here with the
-   handler in the slot that will hold rdi… (see the macros below). */
+/* Interrupts and exceptions without special stacks. The stub pushed an error code (or vector)
+   and jumped here with the handler in the slot that will hold rdi… (see the macros below). */
     .macro entry_common handler
     testb $3, 16(%rsp)          /* cs: orig_ax, ip, cs */
     jz 1f
@@ -142,7 +145,8 @@ user_iret:
 1:  push_regs
     cld
     mov %rsp, %rdi
-    testb $3, CS(%rsp)          /* from kernel code the frame chain goes on through the interrupted frame */
+    /* From kernel code the frame chain goes on through the interrupted frame. */
+    testb $3, CS(%rsp)
     jz 2f
     xor %ebp, %ebp
 2:  call \handler
@@ -209,7 +213,8 @@ exception_common:               /* stack: handler, error code, frame */
 2:  call *%rax
     jmp return_from_trap
 
-/* The frame to return through was bad (sigreturn, ptrace): end the process. The faulting frame lies on the kernel stack below. */
+/* The frame to return through was bad (sigreturn, ptrace): end the process. The faulting frame
+   lies on the kernel stack below. */
 bad_iret:
     swapgs
     mov CPU_KERNEL_SP, %rsp
@@ -217,12 +222,10 @@ bad_iret:
     mov %rsp, %rdi
     xor %ebp, %ebp
     call x86_bad_iret
-    cli
-    mov %rsp, %rdi
-    call exit_to_user
-    jmp return_by_iret
+    jmp return_from_trap
 
-/* NMI, double fault, machine check, debug: own stacks; which GS base is loaded cannot be told from cs. */
+/* NMI, double fault, machine check, debug: own stacks; which GS base is loaded cannot be told
+   from cs. */
     .type paranoid_common, @function
 paranoid_common:                /* stack: handler, error code, frame */
     push %rsi
@@ -300,7 +303,8 @@ interrupt_stubs:
     .set vector, vector + 1
     .endr
 
-/* u64 *prev_sp (rdi), u64 next_sp (rsi), task_struct *prev (rdx): switch stacks; returns prev in the next task's context. */
+/* u64 *prev_sp (rdi), u64 next_sp (rsi), task_struct *prev (rdx): switch stacks; returns prev in
+   the next task's context. */
     .globl x86_switch_stack
     .type x86_switch_stack, @function
 x86_switch_stack:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// x87/SSE/AVX state of user tasks. The kernel itself never touches these registers. A task's state is saved when it leaves the CPU
-// and loaded again only on its way to user mode, and not at all when nobody else used the registers since.
-// IRQs off unless said otherwise. Linux: arch/x86/kernel/fpu/.
+// x87/SSE/AVX state of user tasks. The kernel itself never touches these registers. A task's state
+// is saved when it leaves the CPU and loaded again only on its way to user mode, and not at all
+// when nobody else used the registers since. IRQs off unless said otherwise. Linux:
+// arch/x86/kernel/fpu/.
 #include "fpu.h"
 #include "internal.h"
 #include "lib/string.h"
@@ -17,9 +18,11 @@ void save(thread_struct &t)
 {
     void *p = t.fpu_state();
     if (x86_features_found.xsaveopt)
-        __asm__ volatile("xsaveopt64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0) : "memory");
+        __asm__ volatile("xsaveopt64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0)
+                         : "memory");
     else if (xstate_mask)
-        __asm__ volatile("xsave64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0) : "memory");
+        __asm__ volatile("xsave64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0)
+                         : "memory");
     else
         __asm__ volatile("fxsave64 (%0)" ::"r"(p) : "memory");
 }
@@ -28,13 +31,15 @@ void restore(thread_struct &t)
 {
     const void *p = t.fpu_state();
     if (xstate_mask)
-        __asm__ volatile("xrstor64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0) : "memory");
+        __asm__ volatile("xrstor64 (%0)" ::"r"(p), "a"(static_cast<u32>(xstate_mask)), "d"(0)
+                         : "memory");
     else
         __asm__ volatile("fxrstor64 (%0)" ::"r"(p) : "memory");
 }
 } // namespace
 
-/// The state of a fresh program: FCW 0x37f, MXCSR 0x1f80 (System V ABI, amd64 §3.4.1), all else zero.
+/// The state of a fresh program: FCW 0x37f, MXCSR 0x1f80 (System V ABI, amd64 §3.4.1), all else
+/// zero.
 void fpu_reset(thread_struct &t)
 {
     u8 *p = static_cast<u8 *>(t.fpu_state());
@@ -66,7 +71,8 @@ void fpu_save_on_switch(task_struct *prev)
         save(prev->thread);
 }
 
-/// Forget a stale ownership: `next` may have run elsewhere since, or be a new task at an old address.
+/// Forget a stale ownership: `next` may have run elsewhere since, or be a new task at an old
+/// address.
 void fpu_switch_in(task_struct *next)
 {
     x86_cpu *c = this_x86_cpu();
@@ -74,7 +80,8 @@ void fpu_switch_in(task_struct *next)
         c->fpu_owner = nullptr;
 }
 
-/// The registers do not hold the current task's state, which is about to return to user mode. From entry.S.
+/// The registers do not hold the current task's state, which is about to return to user mode. From
+/// entry.S.
 extern "C" void fpu_restore_current()
 {
     x86_cpu *c = this_x86_cpu();
@@ -101,9 +108,13 @@ void fpu_reload_current()
         this_x86_cpu()->fpu_owner = nullptr;
 }
 
-u64 fpu_xstate_mask() { return xstate_mask; }
+u64 fpu_xstate_mask()
+{
+    return xstate_mask;
+}
 
-// What makes XRSTOR fault (SDM vol. 1 §13.8.1): unknown bits in XSTATE_BV, anything in the rest of the header, reserved MXCSR bits.
+// What makes XRSTOR fault (SDM vol. 1 §13.8.1): unknown bits in XSTATE_BV, anything in the rest of
+// the header, reserved MXCSR bits.
 void fpu_sanitize(thread_struct &t, bool extended)
 {
     u8 *p = static_cast<u8 *>(t.fpu_state());

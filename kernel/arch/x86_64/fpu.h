@@ -10,5 +10,6 @@ void fpu_sync_current();
 void fpu_reload_current();
 /// XCR0's features in use, 0 when the CPU has only FXSAVE.
 u64 fpu_xstate_mask();
-/// Make a state that came from user memory one that XRSTOR/FXRSTOR accept. `extended`: with an XSAVE header of the user's.
+/// Make a state that came from user memory one that XRSTOR/FXRSTOR accept. `extended`: with an
+/// XSAVE header of the user's.
 void fpu_sanitize(thread_struct &t, bool extended);

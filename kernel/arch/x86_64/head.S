@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* First instructions. The boot loader enters at pvh_entry (the Xen PVH ABI: 32-bit protected mode, flat segments, no paging,
-   %ebx = physical address of hvm_start_info). We build boot page tables (low 4 GiB identity-mapped, the image at KERNEL_BASE),
-   switch to long mode and call x86_start(). Other CPUs come through trampoline.S to secondary_entry64. */
+/* First instructions. The boot loader enters at pvh_entry (the Xen PVH ABI: 32-bit protected
+   mode, flat segments, no paging, %ebx = physical address of hvm_start_info). We build boot page
+   tables (low 4 GiB identity-mapped, the image at KERNEL_BASE), switch to long mode and call
+   x86_start(). Other CPUs come through trampoline.S to secondary_entry64. */
 
 #define KERNEL_BASE 0xffffffff80000000
 #define PHYS(x) ((x) - KERNEL_BASE)
@@ -76,8 +77,8 @@ pvh_entry:
     call x86_start
     ud2
 
-/* A started CPU: long mode on the boot tables; %rdi = its x86_cpu, %rsi = stack top, %rdx = kernel pgd. The stack is mapped
-   by the kernel's tables only, and those need EFER.NXE. */
+/* A started CPU: long mode on the boot tables; %rdi = its x86_cpu, %rsi = stack top, %rdx =
+   kernel pgd. The stack is mapped by the kernel's tables only, and those need EFER.NXE. */
     .globl secondary_entry64
 secondary_entry64:
     mov %rdx, %r8

@@ -7,7 +7,8 @@
 #include "x86.h"
 #include <atomic>
 
-// --- Address-space layout ------------------------------------------------------------------------------
+// --- Address-space layout
+// ------------------------------------------------------------------------------
 constexpr u64 KERNEL_BASE = 0xffffffff80000000; // image: physical + this
 constexpr u64 DIRECT_MAP = 0xffff888000000000;  // all RAM: physical + this
 constexpr u64 DIRECT_MAP_MAX = u64{1} << 39;    // one PML4 entry
@@ -15,9 +16,13 @@ constexpr u64 DIRECT_MAP_MAX = u64{1} << 39;    // one PML4 entry
 extern "C" u8 _text[], _etext[], _rodata[], _erodata[], _data[], _end[];
 
 /// Physical address of something in the kernel image.
-inline phys_addr_t image_phys(const void *p) { return reinterpret_cast<u64>(p) - KERNEL_BASE; }
+inline phys_addr_t image_phys(const void *p)
+{
+    return reinterpret_cast<u64>(p) - KERNEL_BASE;
+}
 
-// --- Per-CPU -------------------------------------------------------------------------------------------
+// --- Per-CPU
+// -------------------------------------------------------------------------------------------
 /// Task-state segment (SDM vol. 3 §8.7): only stacks matter.
 struct [[gnu::packed]] tss64 {
     u32 reserved0;
@@ -32,22 +37,26 @@ enum ist_slot : unsigned { IST_NONE, IST_DF, IST_NMI, IST_MC, IST_DB };
 
 /// One CPU of the port. GS base points here in kernel mode. entry.S knows the offsets marked E.
 struct alignas(64) x86_cpu {
-    cpu_block block;                // E 0
-    alignas(64) u64 kernel_sp;      // E 64: top of the current task's stack
-    u64 user_sp;                    // E 72: scratch of the syscall entry
-    task_struct *fpu_owner;         // E 80: whose FPU state the registers hold
-    arch_pgd active_pgd;            // CR3
-    mm_struct *active_mm;           // whose pgd that is; null: the kernel's own
-    u64 loaded_fs;                  // FS base MSR
+    cpu_block block;           // E 0
+    alignas(64) u64 kernel_sp; // E 64: top of the current task's stack
+    u64 user_sp;               // E 72: scratch of the syscall entry
+    task_struct *fpu_owner;    // E 80: whose FPU state the registers hold
+    arch_pgd active_pgd;       // CR3
+    mm_struct *active_mm;      // whose pgd that is; null: the kernel's own
+    u64 loaded_fs;             // FS base MSR
     u32 apic_id;
     std::atomic<u32> online;
     u64 gdt[10];
     tss64 tss;
-    u16 vector_irq[256];            // device interrupt number of a vector, 0: none
+    u16 vector_irq[256]; // device interrupt number of a vector, 0: none
 };
-static_assert(__builtin_offsetof(x86_cpu, kernel_sp) == 64 && __builtin_offsetof(x86_cpu, fpu_owner) == 80);
+static_assert(__builtin_offsetof(x86_cpu, kernel_sp) == 64 &&
+              __builtin_offsetof(x86_cpu, fpu_owner) == 80);
 extern x86_cpu x86_cpus[NR_CPUS];
-inline x86_cpu *this_x86_cpu() { return reinterpret_cast<x86_cpu *>(this_cpu()); }
+inline x86_cpu *this_x86_cpu()
+{
+    return reinterpret_cast<x86_cpu *>(this_cpu());
+}
 extern unsigned nr_cpus;
 
 /// CPU features found at boot.
@@ -57,7 +66,8 @@ struct x86_features {
 extern x86_features x86_features_found;
 extern u8 smap_enabled; // uaccess.S
 
-/// GDT, TSS, IDT, MSRs and control registers of CPU `cpu`, which runs this. Its stacks must be set in x86_cpus[cpu].
+/// GDT, TSS, IDT, MSRs and control registers of CPU `cpu`, which runs this. Its stacks must be set
+/// in x86_cpus[cpu].
 void cpu_init(unsigned cpu);
 void detect_features();
 /// Switch CPU `cpu`'s IST stacks to allocated ones with guard pages. [P] after vmalloc_init.
@@ -65,7 +75,8 @@ bool cpu_alloc_stacks(unsigned cpu);
 void idt_init();
 void idt_load();
 
-// --- Boot ----------------------------------------------------------------------------------------------
+// --- Boot
+// ----------------------------------------------------------------------------------------------
 /// Zeroed page for page tables before the page allocator exists.
 phys_addr_t boot_alloc_page();
 /// Physical RAM of the boot loader's map; valid from the start.
@@ -77,9 +88,11 @@ void fpu_init_cpu();
 /// Boot tables with an identity map of low memory, for starting CPUs: physical address.
 extern "C" u64 boot_pml4[512];
 
-// --- Interrupt controllers -------------------------------------------------------------------------------
+// --- Interrupt controllers
+// -------------------------------------------------------------------------------
 constexpr u8 VECTOR_DEVICE_FIRST = 0x30, VECTOR_DEVICE_LAST = 0xdf;
-constexpr u8 VECTOR_TLB = 0xe8, VECTOR_IPI = 0xe0, VECTOR_TIMER = 0xec, VECTOR_ERROR = 0xfe, VECTOR_SPURIOUS = 0xff;
+constexpr u8 VECTOR_TLB = 0xe8, VECTOR_IPI = 0xe0, VECTOR_TIMER = 0xec, VECTOR_ERROR = 0xfe,
+             VECTOR_SPURIOUS = 0xff;
 
 /// What ACPI told. Filled by acpi_init().
 struct acpi_info {
@@ -125,7 +138,8 @@ void tlb_handle_ipi();
 /// No CPU keeps `pgd` loaded on return.
 void tlb_drop_pgd(arch_pgd pgd);
 
-// --- Tasks -------------------------------------------------------------------------------------------
+// --- Tasks
+// -------------------------------------------------------------------------------------------
 void fpu_save_on_switch(task_struct *prev);
 /// Address to continue at after a fault at `ip`, or 0.
 u64 extable_find(u64 ip);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* memcpy and its kin, which the compiler also calls by itself. Small sizes by overlapping moves, large ones by string
-   instructions (one instruction per repetition under an instruction counter, fast microcode on hardware). */
+/* memcpy and its kin, which the compiler also calls by itself. Small sizes by overlapping moves,
+   large ones by string instructions (one instruction per repetition under an instruction
+   counter, fast microcode on hardware). */
 
     .text
     .globl memcpy

@@ -17,7 +17,10 @@ u64 extable_find(u64 ip)
 
 static const pt_regs *die_regs;
 
-static bool kernel_address(u64 a) { return a >= DIRECT_MAP && (a & 7) == 0; }
+static bool kernel_address(u64 a)
+{
+    return a >= DIRECT_MAP && (a & 7) == 0;
+}
 
 /// Whether the two words at frame pointer `bp` can be read: mapped in the kernel's tables.
 static bool readable(u64 bp)
@@ -27,7 +30,9 @@ static bool readable(u64 bp)
     if (bp >= VMALLOC_START && bp < VMALLOC_END)
         return arch_query_page(arch_kernel_pgd(), bp, nullptr) != ~u64{0} &&
                arch_query_page(arch_kernel_pgd(), bp + 8, nullptr) != ~u64{0};
-    return bp >= KERNEL_BASE ? bp >= reinterpret_cast<u64>(_text) && bp + 16 <= reinterpret_cast<u64>(_end) : false;
+    return bp >= KERNEL_BASE
+               ? bp >= reinterpret_cast<u64>(_text) && bp + 16 <= reinterpret_cast<u64>(_end)
+               : false;
 }
 
 unsigned arch_backtrace(u64 *out, unsigned max, const pt_regs *from)
@@ -59,11 +64,17 @@ void die(const char *what, pt_regs *r, u64 addr)
 {
     local_irq_disable();
     die_regs = r;
-    printk(KERN_EMERG, "Oops: %s at %pS, address %016lx, code %04lx\n", what, reinterpret_cast<void *>(r->ip), addr, r->orig_ax);
-    printk(KERN_EMERG, "RIP: %04lx:%016lx RSP: %04lx:%016lx EFLAGS: %08lx\n", r->cs, r->ip, r->ss, r->sp, r->flags);
-    printk(KERN_EMERG, "RAX: %016lx RBX: %016lx RCX: %016lx RDX: %016lx\n", r->ax, r->bx, r->cx, r->dx);
-    printk(KERN_EMERG, "RSI: %016lx RDI: %016lx RBP: %016lx R08: %016lx\n", r->si, r->di, r->bp, r->r8);
-    printk(KERN_EMERG, "R09: %016lx R10: %016lx R11: %016lx R12: %016lx\n", r->r9, r->r10, r->r11, r->r12);
-    printk(KERN_EMERG, "R13: %016lx R14: %016lx R15: %016lx CR3: %016lx\n", r->r13, r->r14, r->r15, read_cr3());
+    printk(KERN_EMERG, "Oops: %s at %pS, address %016lx, code %04lx\n", what,
+           reinterpret_cast<void *>(r->ip), addr, r->orig_ax);
+    printk(KERN_EMERG, "RIP: %04lx:%016lx RSP: %04lx:%016lx EFLAGS: %08lx\n", r->cs, r->ip, r->ss,
+           r->sp, r->flags);
+    printk(KERN_EMERG, "RAX: %016lx RBX: %016lx RCX: %016lx RDX: %016lx\n", r->ax, r->bx, r->cx,
+           r->dx);
+    printk(KERN_EMERG, "RSI: %016lx RDI: %016lx RBP: %016lx R08: %016lx\n", r->si, r->di, r->bp,
+           r->r8);
+    printk(KERN_EMERG, "R09: %016lx R10: %016lx R11: %016lx R12: %016lx\n", r->r9, r->r10, r->r11,
+           r->r12);
+    printk(KERN_EMERG, "R13: %016lx R14: %016lx R15: %016lx CR3: %016lx\n", r->r13, r->r14, r->r15,
+           read_cr3());
     panic("%s", what);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Page tables (SDM vol. 3 §4.5, four levels): the kernel's own at boot, and mapping, unmapping and looking up pages of any
-// address space afterwards. The upper half of every space shares the kernel's level-3 tables, all made at boot, so kernel
-// mappings never need copying. User tables: caller's mm lock; kernel tables: kernel_lock here around new tables.
+// Page tables (SDM vol. 3 §4.5, four levels): the kernel's own at boot, and mapping, unmapping and
+// looking up pages of any address space afterwards. The upper half of every space shares the
+// kernel's level-3 tables, all made at boot, so kernel mappings never need copying. User tables:
+// caller's mm lock; kernel tables: kernel_lock here around new tables.
+#include "pgtable.h"
 #include "internal.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/page.h"
-#include "pgtable.h"
 
 const u64 VMALLOC_START = 0xffffc90000000000, VMALLOC_END = 0xffffc97fffe00000;
 const u64 TASK_SIZE = 0x7ffffffff000;
@@ -14,17 +15,27 @@ const u64 TASK_SIZE = 0x7ffffffff000;
 static u64 kernel_pgd;
 static spinlock kernel_lock{"kernel_pgtable"};
 
-void *phys_to_virt(phys_addr_t p) { return reinterpret_cast<void *>(p + DIRECT_MAP); }
+void *phys_to_virt(phys_addr_t p)
+{
+    return reinterpret_cast<void *>(p + DIRECT_MAP);
+}
 phys_addr_t virt_to_phys(const void *v)
 {
     u64 a = reinterpret_cast<u64>(v);
     return a >= KERNEL_BASE ? a - KERNEL_BASE : a - DIRECT_MAP;
 }
-arch_pgd arch_kernel_pgd() { return kernel_pgd; }
+arch_pgd arch_kernel_pgd()
+{
+    return kernel_pgd;
+}
 
-static u64 *table_of(u64 entry) { return static_cast<u64 *>(phys_to_virt(entry & PTE_ADDR)); }
+static u64 *table_of(u64 entry)
+{
+    return static_cast<u64 *>(phys_to_virt(entry & PTE_ADDR));
+}
 
-// --- Boot: identity-mapped access, pages from boot_alloc_page() --------------------------------------------
+// --- Boot: identity-mapped access, pages from boot_alloc_page()
+// --------------------------------------------
 
 static u64 *boot_table(u64 *entry)
 {
@@ -40,7 +51,8 @@ static void boot_map_large(u64 va, phys_addr_t pa, u64 bits)
     l2[pt_index(va, 1)] = pa | bits | PTE_P | PTE_LARGE | PTE_G | PTE_A | PTE_D;
 }
 
-/// Protection of a 2 MiB block of RAM in the direct map: the image's text and rodata have no writable alias.
+/// Protection of a 2 MiB block of RAM in the direct map: the image's text and rodata have no
+/// writable alias.
 static u64 direct_bits(phys_addr_t pa, u64 nx)
 {
     bool constant = pa >= image_phys(_text) && pa < image_phys(_data);
@@ -51,21 +63,26 @@ void paging_init()
 {
     u64 nx = x86_features_found.nx ? PTE_NX : 0;
     kernel_pgd = boot_alloc_page();
-    for (u64 va = KERNEL_BASE + image_phys(_text); va < reinterpret_cast<u64>(_end); va += LARGE_PAGE) {
-        u64 bits = va < reinterpret_cast<u64>(_rodata) ? 0 : va < reinterpret_cast<u64>(_data) ? nx : nx | PTE_W;
+    for (u64 va = KERNEL_BASE + image_phys(_text); va < reinterpret_cast<u64>(_end);
+         va += LARGE_PAGE) {
+        u64 bits = va < reinterpret_cast<u64>(_rodata) ? 0
+                   : va < reinterpret_cast<u64>(_data) ? nx
+                                                       : nx | PTE_W;
         boot_map_large(va, va - KERNEL_BASE, bits);
     }
     mem_range r[64];
     unsigned n = boot_ram(r, 64, true);
     for (unsigned i = 0; i < n; i++)
-        for (phys_addr_t pa = align_down(r[i].start, LARGE_PAGE); pa < min(r[i].end, DIRECT_MAP_MAX); pa += LARGE_PAGE)
+        for (phys_addr_t pa = align_down(r[i].start, LARGE_PAGE);
+             pa < min(r[i].end, DIRECT_MAP_MAX); pa += LARGE_PAGE)
             boot_map_large(DIRECT_MAP + pa, pa, direct_bits(pa, nx));
     boot_table(&reinterpret_cast<u64 *>(kernel_pgd)[pt_index(VMALLOC_START, 3)]);
     this_x86_cpu()->active_pgd = kernel_pgd;
     write_cr3(kernel_pgd);
 }
 
-// --- After boot ----------------------------------------------------------------------------------------------
+// --- After boot
+// ----------------------------------------------------------------------------------------------
 
 /// The entry of `va` at `level` (0: 4 KiB pages), or null when a table on the way is missing.
 static u64 *walk(arch_pgd pgd, u64 va, unsigned level)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The PC around the CPU: console port, power off, restart, stopping a CPU, bringing up the platform in order. Any context for
-// console and the ways out.
+// The PC around the CPU: console port, power off, restart, stopping a CPU, bringing up the platform
+// in order. Any context for console and the ways out.
 #include "internal.h"
 #include "lib/printk.h"
 
@@ -18,7 +18,15 @@ void arch_platform_init()
 namespace
 {
 constexpr u16 COM1 = 0x3f8;
-enum uart_reg : u16 { UART_TX = 0, UART_IER = 1, UART_FCR = 2, UART_LCR = 3, UART_MCR = 4, UART_LSR = 5, UART_SCR = 7 };
+enum uart_reg : u16 {
+    UART_TX = 0,
+    UART_IER = 1,
+    UART_FCR = 2,
+    UART_LCR = 3,
+    UART_MCR = 4,
+    UART_LSR = 5,
+    UART_SCR = 7
+};
 constexpr u8 LSR_THRE = 0x20;
 constexpr unsigned FIFO_DEPTH = 16;
 bool uart_present;

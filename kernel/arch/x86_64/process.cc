@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Tasks of the port: switching, first steps of new ones, entering user mode, TLS. Linux: arch/x86/kernel/process_64.c.
-#include "internal.h"
+// Tasks of the port: switching, first steps of new ones, entering user mode, TLS. Linux:
+// arch/x86/kernel/process_64.c.
 #include "fpu.h"
+#include "internal.h"
 #include "lib/string.h"
 #include "sched/sched.h"
 
@@ -12,7 +13,10 @@ void x86_fork_return();
 [[noreturn]] void x86_return_to_user(pt_regs *regs);
 }
 
-static u64 stack_top(const task_struct *t) { return reinterpret_cast<u64>(t->stack) + THREAD_SIZE; }
+static u64 stack_top(const task_struct *t)
+{
+    return reinterpret_cast<u64>(t->stack) + THREAD_SIZE;
+}
 
 task_struct *arch_switch_to(task_struct *prev, task_struct *next)
 {
@@ -26,7 +30,8 @@ task_struct *arch_switch_to(task_struct *prev, task_struct *next)
         u64 top = stack_top(next);
         c->kernel_sp = top;
         c->tss.rsp[0] = top;
-        // A kernel thread in between leaves the MSRs alone, but does not know them: compare with what this CPU last loaded.
+        // A kernel thread in between leaves the MSRs alone, but does not know them: compare with
+        // what this CPU last loaded.
         if (c->loaded_fs != next->thread.fs_base) {
             wrmsr(MSR_FS_BASE, next->thread.fs_base);
             c->loaded_fs = next->thread.fs_base;
@@ -110,9 +115,13 @@ void arch_enter_user(u64 ip, u64 sp)
 
 void arch_thread_free(task_struct *) {}
 
-pt_regs *arch_task_regs(task_struct *t) { return reinterpret_cast<pt_regs *>(stack_top(t)) - 1; }
+pt_regs *arch_task_regs(task_struct *t)
+{
+    return reinterpret_cast<pt_regs *>(stack_top(t)) - 1;
+}
 
-// The innermost frames belong to the scheduler; the caller of schedule() is kept by it, so this is only for dumps.
+// The innermost frames belong to the scheduler; the caller of schedule() is kept by it, so this is
+// only for dumps.
 u64 arch_task_wchan_ip(const task_struct *t)
 {
     auto *sp = reinterpret_cast<const u64 *>(t->thread.sp);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Boot CPU from head.S to start_kernel(): global constructors, the boot loader's tables (PVH hvm_start_info, version 1), the
-// memory map, early page-table memory. Runs once, IRQs off; afterwards everything here is read-only.
+// Boot CPU from head.S to start_kernel(): global constructors, the boot loader's tables (PVH
+// hvm_start_info, version 1), the memory map, early page-table memory. Runs once, IRQs off;
+// afterwards everything here is read-only.
 #include "internal.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -40,7 +41,8 @@ void copy_command_line(u64 paddr)
         strlcpy(command_line, reinterpret_cast<const char *>(paddr), sizeof(command_line));
 }
 
-/// The boot loader's tables lie in identity-mapped low memory that will be handed out later, so copy them.
+/// The boot loader's tables lie in identity-mapped low memory that will be handed out later, so
+/// copy them.
 void read_start_info(const hvm_start_info *si)
 {
     if (si->magic != HVM_START_MAGIC)
@@ -78,8 +80,9 @@ extern "C" [[noreturn]] void x86_start(u64 start_info)
     cpu->online.store(1, std::memory_order_relaxed);
     for (init_fn *f = __init_array_start; f != __init_array_end; f++)
         (*f)();
-    // The two 8259s would deliver on vectors of their own choice. Mask them for good, while the local APIC still passes their
-    // line on: an interrupt that they have already signalled is then withdrawn.
+    // The two 8259s would deliver on vectors of their own choice. Mask them for good, while the
+    // local APIC still passes their line on: an interrupt that they have already signalled is then
+    // withdrawn.
     outb(0x21, 0xff);
     outb(0xa1, 0xff);
     early_console_init();
@@ -92,8 +95,14 @@ extern "C" [[noreturn]] void x86_start(u64 start_info)
     start_kernel();
 }
 
-phys_addr_t boot_rsdp() { return rsdp; }
-const char *arch_command_line() { return command_line; }
+phys_addr_t boot_rsdp()
+{
+    return rsdp;
+}
+const char *arch_command_line()
+{
+    return command_line;
+}
 
 void arch_initrd(const u8 **start, size_t *size)
 {
@@ -109,8 +118,8 @@ static bool in_ram(phys_addr_t start, phys_addr_t end)
     return false;
 }
 
-// Early table memory follows the image; it lies below 4 GiB, where the boot tables reach it. The initrd is at the top
-// of low RAM, but step over it if it is not.
+// Early table memory follows the image; it lies below 4 GiB, where the boot tables reach it. The
+// initrd is at the top of low RAM, but step over it if it is not.
 phys_addr_t boot_alloc_page()
 {
     phys_addr_t p = boot_alloc_next;
@@ -135,7 +144,8 @@ unsigned boot_ram(mem_range *out, unsigned max, bool with_tables)
 }
 
 /// Cut [start,end) out of out[0..n); returns the new count.
-static unsigned subtract(mem_range *out, unsigned n, unsigned max, phys_addr_t start, phys_addr_t end)
+static unsigned subtract(mem_range *out, unsigned n, unsigned max, phys_addr_t start,
+                         phys_addr_t end)
 {
     for (unsigned i = 0; i < n; i++) {
         mem_range r = out[i];
@@ -153,10 +163,12 @@ unsigned arch_memory_map(mem_range *out, unsigned max)
     unsigned n = boot_ram(out, max, false);
     n = subtract(out, n, max, 0, 0x100000); // BIOS data, start info, the trampoline
     n = subtract(out, n, max, image_phys(_text), boot_alloc_next);
-    n = subtract(out, n, max, align_down(initrd_phys, PAGE_SIZE), align_up(initrd_phys + initrd_size, PAGE_SIZE));
+    n = subtract(out, n, max, align_down(initrd_phys, PAGE_SIZE),
+                 align_up(initrd_phys + initrd_size, PAGE_SIZE));
     unsigned k = 0;
     for (unsigned i = 0; i < n; i++) {
-        mem_range r{align_up(out[i].start, PAGE_SIZE), min(align_down(out[i].end, PAGE_SIZE), DIRECT_MAP_MAX)};
+        mem_range r{align_up(out[i].start, PAGE_SIZE),
+                    min(align_down(out[i].end, PAGE_SIZE), DIRECT_MAP_MAX)};
         if (r.start < r.end)
             out[k++] = r;
     }

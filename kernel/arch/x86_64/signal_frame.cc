@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The frame of a signal handler on the user's stack, as the x86_64 ABI of Linux has it (arch/x86/kernel/signal.c, rt_sigframe), and
-// the end of system calls. [P], IRQs on; the current task only. Everything read back is the user's and is checked.
+// The frame of a signal handler on the user's stack, as the x86_64 ABI of Linux has it
+// (arch/x86/kernel/signal.c, rt_sigframe), and the end of system calls. [P], IRQs on; the current
+// task only. Everything read back is the user's and is checked.
 #include "asm/signal_abi.h"
 #include "fpu.h"
 #include "internal.h"
@@ -16,7 +17,10 @@ constexpr u64 UC_FP_XSTATE = 1;
 /// Flags that a program may set by itself.
 constexpr u64 USER_FLAGS = 0x40000 | 0x10000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x40 | 0x10 | 4 | 1;
 
-bool on_sig_stack(u64 sp, const signal_frame &f) { return f.sas_size && sp > f.sas_sp && sp - f.sas_sp <= f.sas_size; }
+bool on_sig_stack(u64 sp, const signal_frame &f)
+{
+    return f.sas_size && sp > f.sas_sp && sp - f.sas_sp <= f.sas_size;
+}
 
 void fill_context(user_sigcontext &c, const pt_regs *r)
 {
@@ -68,7 +72,10 @@ void load_context(pt_regs *r, const user_sigcontext &c)
 }
 
 /// Bytes of the FPU part: XSAVE image and the closing magic number, or the bare FXSAVE image.
-size_t fpu_frame_size() { return fpu_xstate_mask() ? FPU_STATE_SIZE + 4 : 512; }
+size_t fpu_frame_size()
+{
+    return fpu_xstate_mask() ? FPU_STATE_SIZE + 4 : 512;
+}
 
 bool write_fpu(u64 addr)
 {
@@ -99,9 +106,11 @@ bool read_fpu(u64 addr)
         return false;
     }
     memcpy(&sw, state + 464, sizeof(sw));
-    bool extended = fpu_xstate_mask() && sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size == FPU_STATE_SIZE;
+    bool extended =
+        fpu_xstate_mask() && sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size == FPU_STATE_SIZE;
     memset(state + 512, 0, FPU_STATE_SIZE - 512);
-    if (extended && arch_copy_from_user(state + 512, reinterpret_cast<void *>(addr + 512), FPU_STATE_SIZE - 512)) {
+    if (extended && arch_copy_from_user(state + 512, reinterpret_cast<void *>(addr + 512),
+                                        FPU_STATE_SIZE - 512)) {
         fpu_reset(t);
         return false;
     }
@@ -125,7 +134,8 @@ bool arch_setup_signal_frame(pt_regs *regs, const signal_frame &f)
     frame.restorer = f.restorer;
     frame.flags = fpu_xstate_mask() ? UC_FP_XSTATE : 0;
     frame.sas_sp = f.sas_sp;
-    frame.sas_flags = f.sas_size ? (on_sig_stack(regs->sp, f) ? 1u : f.sas_flags) : 2u; // SS_ONSTACK, SS_DISABLE
+    frame.sas_flags =
+        f.sas_size ? (on_sig_stack(regs->sp, f) ? 1u : f.sas_flags) : 2u; // SS_ONSTACK, SS_DISABLE
     frame.sas_size = f.sas_size;
     fill_context(frame.context, regs);
     frame.context.oldmask = frame.sigmask = f.blocked;
@@ -160,8 +170,14 @@ bool arch_restore_signal_frame(pt_regs *regs, signal_frame *f)
     return read_fpu(frame.context.fpstate);
 }
 
-s64 arch_syscall_result(const pt_regs *regs) { return static_cast<s64>(regs->ax); }
-void arch_set_syscall_result(pt_regs *regs, s64 v) { regs->ax = static_cast<u64>(v); }
+s64 arch_syscall_result(const pt_regs *regs)
+{
+    return static_cast<s64>(regs->ax);
+}
+void arch_set_syscall_result(pt_regs *regs, s64 v)
+{
+    regs->ax = static_cast<u64>(v);
+}
 
 void arch_restart_syscall(pt_regs *regs)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Starting the other CPUs: INIT, startup IPI, trampoline (SDM vol. 3 §9.4.4). Boot CPU, after early initcalls; one after the other.
-// Linux: arch/x86/kernel/smpboot.c.
+// Starting the other CPUs: INIT, startup IPI, trampoline (SDM vol. 3 §9.4.4). Boot CPU, after early
+// initcalls; one after the other. Linux: arch/x86/kernel/smpboot.c.
 #include "internal.h"
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -50,7 +50,8 @@ bool start_cpu(unsigned cpu, u32 id)
     c.apic_id = id;
     start_args a{image_phys(boot_pml4), reinterpret_cast<u64>(&c), c.kernel_sp, arch_kernel_pgd(),
                  reinterpret_cast<u64>(&secondary_entry64)};
-    memcpy(phys_to_virt(TRAMPOLINE + static_cast<u64>(trampoline_args - trampoline_start)), &a, sizeof(a));
+    memcpy(phys_to_virt(TRAMPOLINE + static_cast<u64>(trampoline_args - trampoline_start)), &a,
+           sizeof(a));
     smp_mb();
     apic_send(id, ICR_INIT);
     arch_udelay(10);
@@ -88,7 +89,8 @@ void arch_boot_cpu_idle()
 
 void arch_smp_init()
 {
-    memcpy(phys_to_virt(TRAMPOLINE), trampoline_start, static_cast<size_t>(trampoline_end - trampoline_start));
+    memcpy(phys_to_virt(TRAMPOLINE), trampoline_start,
+           static_cast<size_t>(trampoline_end - trampoline_start));
     for (unsigned i = 0; i < acpi.nr_cpus; i++) {
         u32 id = acpi.apic_ids[i];
         if (id == x86_cpus[0].apic_id)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// TLB shoot-down by inter-processor interrupt, switching address spaces, device mappings. Linux: arch/x86/mm/tlb.c.
-// One request at a time: shoot_lock is held with IRQs on, so that CPUs waiting for it still serve requests.
+// TLB shoot-down by inter-processor interrupt, switching address spaces, device mappings. Linux:
+// arch/x86/mm/tlb.c. One request at a time: shoot_lock is held with IRQs on, so that CPUs waiting
+// for it still serve requests.
 #include "internal.h"
 #include "lib/spinlock.h"
 #include "mm/mm.h"
@@ -49,7 +50,8 @@ void leave(arch_pgd pgd)
         arch_activate_mm(nullptr);
 }
 
-/// Let every CPU in `mask` but this one do `req`, which the caller has filled in. shoot_lock held, IRQs on.
+/// Let every CPU in `mask` but this one do `req`, which the caller has filled in. shoot_lock held,
+/// IRQs on.
 void shoot(u32 mask)
 {
     mask &= ~(1u << smp_processor_id());
@@ -85,7 +87,8 @@ void tlb_handle_ipi()
 
 void arch_flush_tlb(mm_struct *mm, u64 start, u64 end)
 {
-    // The page-table stores come before the look at who has the tables loaded; arch_activate_mm() does it the other way round.
+    // The page-table stores come before the look at who has the tables loaded; arch_activate_mm()
+    // does it the other way round.
     smp_mb();
     if (this_x86_cpu()->active_mm == mm)
         flush_local(start, end, false);
@@ -139,7 +142,8 @@ void arch_activate_mm(mm_struct *mm)
         return;
     u32 bit = 1u << cpu->block.id;
     if (mm)
-        mm->cpus.fetch_or(bit, std::memory_order_seq_cst); // before CR3: from now on requests reach this CPU
+        mm->cpus.fetch_or(
+            bit, std::memory_order_seq_cst); // before CR3: from now on requests reach this CPU
     cpu->active_mm = mm;
     cpu->active_pgd = mm ? mm->pgd : arch_kernel_pgd();
     write_cr3(cpu->active_pgd);
@@ -155,7 +159,8 @@ void *ioremap(phys_addr_t p, size_t size)
     if (!va)
         return nullptr;
     for (u64 off = 0; off < len; off += PAGE_SIZE)
-        if (!arch_map_page(arch_kernel_pgd(), va + off, base + off, PROT_READ_ | PROT_WRITE_ | PROT_NC_))
+        if (!arch_map_page(arch_kernel_pgd(), va + off, base + off,
+                           PROT_READ_ | PROT_WRITE_ | PROT_NC_))
             return nullptr;
     return reinterpret_cast<void *>(va + (p - base));
 }

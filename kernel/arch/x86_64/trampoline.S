@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What a CPU executes after the startup IPI: copied to TRAMPOLINE (below 1 MiB), from real mode to long mode on the boot
-   page tables (identity-mapped low memory), then to secondary_entry64 with what smp.cc left in trampoline_args. */
+/* What a CPU executes after the startup IPI: copied to TRAMPOLINE (below 1 MiB), from real mode
+   to long mode on the boot page tables (identity-mapped low memory), then to secondary_entry64
+   with what smp.cc left in trampoline_args. */
 
 #define TRAMPOLINE 0x8000
 #define REL(x) (TRAMPOLINE + (x) - trampoline_start)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The IDT, exceptions and the dispatch of interrupt vectors. Entered from entry.S with IRQs off on the interrupted task's
-// stack (NMI, #DF, #MC, #DB: own stacks). Linux: arch/x86/kernel/traps.c, arch/x86/mm/fault.c.
+// The IDT, exceptions and the dispatch of interrupt vectors. Entered from entry.S with IRQs off on
+// the interrupted task's stack (NMI, #DF, #MC, #DB: own stacks). Linux: arch/x86/kernel/traps.c,
+// arch/x86/mm/fault.c.
 #include "internal.h"
-#include "lib/printk.h"
 #include "lib/preempt.h"
+#include "lib/printk.h"
 #include "mm/mm.h"
 #include "sched/sched.h"
 
@@ -22,8 +23,13 @@ constexpr u8 GATE_INTERRUPT = 0x8e, DPL3 = 0x60;
 void set_gate(unsigned v, const void *handler, unsigned ist = IST_NONE, u8 type = GATE_INTERRUPT)
 {
     u64 a = reinterpret_cast<u64>(handler);
-    idt[v] = {static_cast<u16>(a), static_cast<u16>(KERNEL_CS), static_cast<u8>(ist), type, static_cast<u16>(a >> 16),
-              static_cast<u32>(a >> 32), 0};
+    idt[v] = {static_cast<u16>(a),
+              static_cast<u16>(KERNEL_CS),
+              static_cast<u8>(ist),
+              type,
+              static_cast<u16>(a >> 16),
+              static_cast<u32>(a >> 32),
+              0};
 }
 
 constexpr u64 PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RSVD = 8, PF_INSTR = 16;
@@ -63,14 +69,16 @@ void idt_init()
         void (*handler)();
         u8 ist, dpl;
     } traps[] = {
-        {0, trap_de, 0, 0},        {1, trap_db, IST_DB, 0}, {2, trap_nmi, IST_NMI, 0}, {3, trap_bp, 0, DPL3},
-        {4, trap_of, 0, DPL3},     {5, trap_br, 0, 0},      {6, trap_ud, 0, 0},        {7, trap_nm, 0, 0},
-        {8, trap_df, IST_DF, 0},   {10, trap_ts, 0, 0},     {11, trap_np, 0, 0},       {12, trap_ss, 0, 0},
-        {13, trap_gp, 0, 0},       {14, trap_pf, 0, 0},     {16, trap_mf, 0, 0},       {17, trap_ac, 0, 0},
-        {18, trap_mc, IST_MC, 0},  {19, trap_xm, 0, 0},
+        {0, trap_de, 0, 0},    {1, trap_db, IST_DB, 0},  {2, trap_nmi, IST_NMI, 0},
+        {3, trap_bp, 0, DPL3}, {4, trap_of, 0, DPL3},    {5, trap_br, 0, 0},
+        {6, trap_ud, 0, 0},    {7, trap_nm, 0, 0},       {8, trap_df, IST_DF, 0},
+        {10, trap_ts, 0, 0},   {11, trap_np, 0, 0},      {12, trap_ss, 0, 0},
+        {13, trap_gp, 0, 0},   {14, trap_pf, 0, 0},      {16, trap_mf, 0, 0},
+        {17, trap_ac, 0, 0},   {18, trap_mc, IST_MC, 0}, {19, trap_xm, 0, 0},
     };
     for (auto &t : traps)
-        set_gate(t.vector, reinterpret_cast<const void *>(t.handler), t.ist, GATE_INTERRUPT | t.dpl);
+        set_gate(t.vector, reinterpret_cast<const void *>(t.handler), t.ist,
+                 GATE_INTERRUPT | t.dpl);
 }
 
 void idt_load()
@@ -108,27 +116,75 @@ static void trap(pt_regs *r, const char *what, unsigned signal, u64 addr)
 }
 
 extern "C" {
-void x86_trap_de(pt_regs *r) { trap(r, "divide error", SIGFPE, r->ip); }
-void x86_trap_bp(pt_regs *r) { trap(r, "int3", SIGTRAP, r->ip); }
-void x86_trap_of(pt_regs *r) { trap(r, "overflow", SIGSEGV, r->ip); }
-void x86_trap_br(pt_regs *r) { trap(r, "bounds", SIGSEGV, r->ip); }
-void x86_trap_ud(pt_regs *r) { trap(r, "invalid opcode", SIGILL, r->ip); }
-void x86_trap_nm(pt_regs *r) { trap(r, "device not available", SIGFPE, r->ip); }
-void x86_trap_ts(pt_regs *r) { trap(r, "invalid TSS", SIGSEGV, 0); }
-void x86_trap_np(pt_regs *r) { trap(r, "segment not present", SIGBUS, 0); }
-void x86_trap_ss(pt_regs *r) { trap(r, "stack segment", SIGBUS, 0); }
-void x86_trap_gp(pt_regs *r) { trap(r, "general protection fault", SIGSEGV, 0); }
-void x86_trap_mf(pt_regs *r) { trap(r, "x87 error", SIGFPE, r->ip); }
-void x86_trap_ac(pt_regs *r) { trap(r, "alignment check", SIGBUS, r->ip); }
-void x86_trap_xm(pt_regs *r) { trap(r, "SIMD error", SIGFPE, r->ip); }
-void x86_trap_other(pt_regs *r) { trap(r, "reserved exception", SIGSEGV, r->ip); }
+void x86_trap_de(pt_regs *r)
+{
+    trap(r, "divide error", SIGFPE, r->ip);
+}
+void x86_trap_bp(pt_regs *r)
+{
+    trap(r, "int3", SIGTRAP, r->ip);
+}
+void x86_trap_of(pt_regs *r)
+{
+    trap(r, "overflow", SIGSEGV, r->ip);
+}
+void x86_trap_br(pt_regs *r)
+{
+    trap(r, "bounds", SIGSEGV, r->ip);
+}
+void x86_trap_ud(pt_regs *r)
+{
+    trap(r, "invalid opcode", SIGILL, r->ip);
+}
+void x86_trap_nm(pt_regs *r)
+{
+    trap(r, "device not available", SIGFPE, r->ip);
+}
+void x86_trap_ts(pt_regs *r)
+{
+    trap(r, "invalid TSS", SIGSEGV, 0);
+}
+void x86_trap_np(pt_regs *r)
+{
+    trap(r, "segment not present", SIGBUS, 0);
+}
+void x86_trap_ss(pt_regs *r)
+{
+    trap(r, "stack segment", SIGBUS, 0);
+}
+void x86_trap_gp(pt_regs *r)
+{
+    trap(r, "general protection fault", SIGSEGV, 0);
+}
+void x86_trap_mf(pt_regs *r)
+{
+    trap(r, "x87 error", SIGFPE, r->ip);
+}
+void x86_trap_ac(pt_regs *r)
+{
+    trap(r, "alignment check", SIGBUS, r->ip);
+}
+void x86_trap_xm(pt_regs *r)
+{
+    trap(r, "SIMD error", SIGFPE, r->ip);
+}
+void x86_trap_other(pt_regs *r)
+{
+    trap(r, "reserved exception", SIGSEGV, r->ip);
+}
 
-void x86_trap_df(pt_regs *r) { die("double fault (stack overflow?)", r, read_cr2()); }
-void x86_trap_mc(pt_regs *r) { die("machine check", r, 0); }
+void x86_trap_df(pt_regs *r)
+{
+    die("double fault (stack overflow?)", r, read_cr2());
+}
+void x86_trap_mc(pt_regs *r)
+{
+    die("machine check", r, 0);
+}
 void x86_trap_nmi(pt_regs *) {}
 
-// Single stepping: only a program's own TF can cause it; on the debug stack it may not sleep, so the trap flag is
-// cleared and the signal is taken on the next return to user mode.
+// Single stepping: only a program's own TF can cause it; on the debug stack it may not sleep, so
+// the trap flag is cleared and the signal is taken on the next return to user mode.
 void x86_trap_db(pt_regs *r)
 {
     r->orig_ax = ~u64{0};
@@ -150,7 +206,8 @@ void x86_bad_iret(pt_regs *r)
 }
 }
 
-/// A fault at a user address: from user mode, or in a function that may touch user memory. True when it was dealt with.
+/// A fault at a user address: from user mode, or in a function that may touch user memory. True
+/// when it was dealt with.
 static bool fault_in_user_space(pt_regs *r, u64 addr, u64 code)
 {
     mm_struct *mm = current_task() ? current_task()->mm : nullptr;

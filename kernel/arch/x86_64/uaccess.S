@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Copies between user and kernel memory with fault recovery: the only code that touches user memory. A fault at an address
-   in .extable continues at its partner. Callers (uaccess.cc) have checked the range and opened user access (stac). */
+/* Copies between user and kernel memory with fault recovery: the only code that touches user
+   memory. A fault at an address in .extable continues at its partner. Callers (uaccess.cc) have
+   checked the range and opened user access (stac). */
 
     .macro extable from, to
     .pushsection .extable, "a"
@@ -24,7 +25,8 @@ x86_copy_user:
 2:  rep movsb
 5:  xor %eax, %eax
     ret
-/* Fault among the words: what is left may still be partly copied byte by byte, so that the count is exact. */
+/* Fault among the words: what is left may still be partly copied byte by byte, so that the count
+   is exact. */
 6:  lea (%rdx,%rcx,8), %rcx
     jmp 2b
 7:  mov %rcx, %rax
@@ -37,12 +39,20 @@ x86_copy_user:
     .type x86_clear_user, @function
 x86_clear_user:
     mov %rsi, %rcx
+    mov %esi, %edx
+    and $7, %edx
+    shr $3, %rcx
     xor %eax, %eax
-1:  rep stosb
+1:  rep stosq
+    mov %edx, %ecx
+2:  rep stosb
     ret
-2:  mov %rcx, %rax
+3:  lea (%rdx,%rcx,8), %rcx
+    jmp 2b
+4:  mov %rcx, %rax
     ret
-    extable 1b, 2b
+    extable 1b, 3b
+    extable 2b, 4b
 
 /* u64 x86_get_user8(const void *from, u64 *out): 0, or 8 on a fault. */
     .globl x86_get_user8
@@ -66,7 +76,8 @@ x86_put_user8:                  /* (void *to, u64 v) */
     ret
     extable 1b, 2b
 
-/* u64 x86_get_user4(const void *from, u32 *out), x86_put_user4(void *to, u32 v): 0, or 4 on a fault. */
+/* u64 x86_get_user4(const void *from, u32 *out), x86_put_user4(void *to, u32 v): 0, or 4 on a
+   fault. */
     .globl x86_get_user4
     .type x86_get_user4, @function
 x86_get_user4:
@@ -88,7 +99,8 @@ x86_put_user4:
     ret
     extable 1b, 2b
 
-/* s64 x86_strncpy_user(char *to, const char *from, u64 n): bytes copied incl. NUL, n when there is none, -14 on a fault. */
+/* s64 x86_strncpy_user(char *to, const char *from, u64 n): bytes copied incl. NUL, n when there
+   is none, -14 on a fault. */
     .globl x86_strncpy_user
     .type x86_strncpy_user, @function
 x86_strncpy_user:

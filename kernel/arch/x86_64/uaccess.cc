@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// arch_copy_*_user: range check, SMAP window, and the copy of uaccess.S. [P], IRQs on, may fault and sleep.
+// arch_copy_*_user: range check, SMAP window, and the copy of uaccess.S. [P], IRQs on, may fault
+// and sleep.
 #include "internal.h"
 #include "lib/checksum.h"
 #include "lib/errno.h"
@@ -17,7 +18,8 @@ s64 x86_strncpy_user(char *to, const char *from, u64 n);
 
 namespace
 {
-/// User memory may be touched while one of these lives. A page fault inside keeps the flag in its own frame.
+/// User memory may be touched while one of these lives. A page fault inside keeps the flag in its
+/// own frame.
 struct user_access {
     user_access()
     {

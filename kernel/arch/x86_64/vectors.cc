@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Device interrupt vectors: each CPU has its own space, an interrupt owns one vector of one CPU. When it moves, its old vector
-// stays valid until the next move, so that a message already under way is still delivered. Also the IO-APIC (82093AA).
-// vector_lock protects all; [P]. Linux: arch/x86/kernel/apic/vector.c, io_apic.c.
+// Device interrupt vectors: each CPU has its own space, an interrupt owns one vector of one CPU.
+// When it moves, its old vector stays valid until the next move, so that a message already under
+// way is still delivered. Also the IO-APIC (82093AA). vector_lock protects all; [P]. Linux:
+// arch/x86/kernel/apic/vector.c, io_apic.c.
 #include "internal.h"
+#include "irq/irq.h"
 #include "lib/errno.h"
 #include "lib/printk.h"
 #include "lib/spinlock.h"
-#include "irq/irq.h"
 
 namespace
 {

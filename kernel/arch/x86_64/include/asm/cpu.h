@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Inline part of the x86_64 port: this CPU's block (GS base), interrupt flag, barriers, idling. Any context unless said
-// otherwise. Included by arch/arch.h only, after cpu_block.
+// Inline part of the x86_64 port: this CPU's block (GS base), interrupt flag, barriers, idling. Any
+// context unless said otherwise. Included by arch/arch.h only, after cpu_block.
 #pragma once
 
 /// The compiler may not move memory accesses across this point.
-inline void compiler_barrier() { __asm__ volatile("" ::: "memory"); }
+inline void compiler_barrier()
+{
+    __asm__ volatile("" ::: "memory");
+}
 
-/// Never defined or accessed: an operand that makes this_cpu() depend on memory, so that the compiler computes it anew
-/// after every call (the task may have migrated) and every barrier, but shares it in between.
+/// Never defined or accessed: an operand that makes this_cpu() depend on memory, so that the
+/// compiler computes it anew after every call (the task may have migrated) and every barrier, but
+/// shares it in between.
 extern const char this_cpu_anchor[];
 
 /// The block of the CPU that runs this code; valid until schedule().
@@ -28,8 +32,14 @@ inline irq_flags local_save_flags()
     __asm__ volatile("pushfq; popq %0" : "=rm"(f)::"memory");
     return f;
 }
-inline void local_irq_disable() { __asm__ volatile("cli" ::: "memory"); }
-inline void local_irq_enable() { __asm__ volatile("sti" ::: "memory"); }
+inline void local_irq_disable()
+{
+    __asm__ volatile("cli" ::: "memory");
+}
+inline void local_irq_enable()
+{
+    __asm__ volatile("sti" ::: "memory");
+}
 /// IRQs off; returns the state to give to local_irq_restore().
 inline irq_flags local_irq_save()
 {
@@ -44,20 +54,47 @@ inline void local_irq_restore(irq_flags f)
     else
         compiler_barrier();
 }
-inline bool irqs_disabled() { return !(local_save_flags() & X86_EFLAGS_IF); }
+inline bool irqs_disabled()
+{
+    return !(local_save_flags() & X86_EFLAGS_IF);
+}
 
 /// In a spin loop.
-inline void cpu_relax() { __asm__ volatile("pause" ::: "memory"); }
+inline void cpu_relax()
+{
+    __asm__ volatile("pause" ::: "memory");
+}
 
 // x86 is TSO: only a store followed by a load of another location needs an instruction.
-inline void smp_mb() { __asm__ volatile("lock; addl $0, -4(%%rsp)" ::: "memory", "cc"); }
-inline void smp_rmb() { compiler_barrier(); }
-inline void smp_wmb() { compiler_barrier(); }
+inline void smp_mb()
+{
+    __asm__ volatile("lock; addl $0, -4(%%rsp)" ::: "memory", "cc");
+}
+inline void smp_rmb()
+{
+    compiler_barrier();
+}
+inline void smp_wmb()
+{
+    compiler_barrier();
+}
 /// Order accesses to memory that a device shares (coherent DMA) and to its registers.
-inline void mb() { __asm__ volatile("mfence" ::: "memory"); }
-inline void rmb() { __asm__ volatile("lfence" ::: "memory"); }
-inline void wmb() { __asm__ volatile("sfence" ::: "memory"); }
+inline void mb()
+{
+    __asm__ volatile("mfence" ::: "memory");
+}
+inline void rmb()
+{
+    __asm__ volatile("lfence" ::: "memory");
+}
+inline void wmb()
+{
+    __asm__ volatile("sfence" ::: "memory");
+}
 
-/// Idle: called with IRQs off after the last look at need_resched; sleeps until an interrupt (none is lost) and
-/// returns with IRQs on.
-inline void arch_halt() { __asm__ volatile("sti; hlt" ::: "memory"); }
+/// Idle: called with IRQs off after the last look at need_resched; sleeps until an interrupt (none
+/// is lost) and returns with IRQs on.
+inline void arch_halt()
+{
+    __asm__ volatile("sti; hlt" ::: "memory");
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Layout of the signal frame in user memory: Linux's ABI, arch/x86/include/uapi/asm/sigcontext.h and ucontext.h.
+// Layout of the signal frame in user memory: Linux's ABI, arch/x86/include/uapi/asm/sigcontext.h
+// and ucontext.h.
 #pragma once
 
 #include "lib/types.h"
@@ -27,7 +28,8 @@ struct rt_sigframe {
 };
 static_assert(__builtin_offsetof(rt_sigframe, info) == 8 + 40 + 256 + 8);
 
-/// What the last 48 bytes of the FXSAVE image say about the extended state behind it (struct _fpx_sw_bytes).
+/// What the last 48 bytes of the FXSAVE image say about the extended state behind it (struct
+/// _fpx_sw_bytes).
 struct fpu_sw_bytes {
     u32 magic1, extended_size;
     u64 xfeatures;
