@@ -246,6 +246,8 @@ struct netdev_hw_addr {
 };
 /// Visit the filter list (drivers, in ndo_set_rx_mode; /proc/net/dev_mcast).
 void for_each_mc_addr(net_device *dev, void (*f)(const netdev_hw_addr *, void *), void *arg);
+/// Fills SIOCGIFCONF for a device: set by IPv4. Bytes written (wanted if user_buf is 0) or -errno. [P] rtnl
+extern int (*gifconf_inet)(net_device *dev, u64 user_buf, int len);
 /// IFF_* as user space sees them (RUNNING from the carrier).
 u32 dev_get_flags(const net_device *dev);
 

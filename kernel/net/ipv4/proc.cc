@@ -94,6 +94,7 @@ void ip_init()
     ip_packet_type.func_name = "ip_rcv";
     ip_rt_init();
     ipfrag_init();
+    gifconf_inet = inet_gifconf;
     devinet_init();
     fib_proc_init();
     igmp_proc_init();
