@@ -5,7 +5,7 @@
 #include "mm/slab.h"
 #include "trace/trace.h"
 
-constexpr u64 WATCHDOG_PERIOD = 2 * HZ;
+constexpr u64 WATCHDOG_PERIOD = 2 * HZ, LINK_POLL_PERIOD = HZ / 10; // with and without link
 
 // --- Interrupts ---------------------------------------------------------------------------------
 
@@ -119,7 +119,7 @@ static void igb_watchdog(timer_list *t)
     }
     igb_update_stats(a);
     a->hw.write(EICS, a->eims_enable_mask);
-    mod_timer(&a->watchdog_timer, jiffies() + WATCHDOG_PERIOD);
+    mod_timer(&a->watchdog_timer, jiffies() + (link ? WATCHDOG_PERIOD : LINK_POLL_PERIOD));
 }
 
 igb_adapter::igb_adapter() : watchdog_timer{igb_watchdog} {}
@@ -196,10 +196,8 @@ static void igb_up(igb_adapter *a)
     netif_tx_start_all_queues(a->netdev);
     pr_debug("igb %s: open: transmit queues started", a->netdev->name);
     a->hw.set_bits(CTRL_EXT, CTRL_EXT_DRV_LOAD);
-    if (igb_has_link(a))
-        mod_timer(&a->watchdog_timer, jiffies() + 1);
-    else
-        mod_timer(&a->watchdog_timer, jiffies() + WATCHDOG_PERIOD);
+    // Negotiation may have ended before LSC was unmasked; otherwise the interrupt comes first.
+    mod_timer(&a->watchdog_timer, jiffies() + (igb_has_link(a) ? 1 : LINK_POLL_PERIOD));
 }
 
 static int igb_open(net_device *dev)
@@ -224,8 +222,8 @@ static int igb_open(net_device *dev)
         return -r.err();
     }
     pr_debug("igb %s: open: interrupts requested", dev->name);
-    igb_up(a);
     igb_setup_link(a);
+    igb_up(a);
     return 0;
 }
 
@@ -268,8 +266,8 @@ void igb_reinit_locked(igb_adapter *a)
     igb_down(a);
     igb_configure(a);
     igb_configure_msix(a);
-    igb_up(a);
     igb_setup_link(a);
+    igb_up(a);
 }
 
 static void igb_get_stats64(net_device *dev, net_device_stats *s)
