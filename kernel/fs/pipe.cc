@@ -243,8 +243,8 @@ void pipe_release(inode *i, file *f)
     return wait_event_interruptible(&p->wait, read_once(*present) || read_once(*opens) != seen);
 }
 
-/// Count the new end, and wait for the other as fifo(7) says.
-result<void> connect_fifo(pipe_inode_info *p, file *f)
+/// Count the new end, and wait for the other as fifo(7) says. A pipe opened through /proc/<pid>/fd waits for nobody.
+result<void> connect_fifo(pipe_inode_info *p, file *f, bool anonymous)
 {
     u32 r_seen, w_seen;
     bool nonblock = f->f_flags & O_NONBLOCK;
@@ -252,7 +252,7 @@ result<void> connect_fifo(pipe_inode_info *p, file *f)
         mutex_guard g{p->lock};
         r_seen = p->r_opens;
         w_seen = p->w_opens;
-        if (writes(f) && !reads(f) && nonblock && !p->readers)
+        if (!anonymous && writes(f) && !reads(f) && nonblock && !p->readers)
             return error{ENXIO};
         p->r_opens += reads(f);
         p->w_opens += writes(f);
@@ -260,6 +260,8 @@ result<void> connect_fifo(pipe_inode_info *p, file *f)
         p->writers += writes(f);
     }
     wake_up_all(&p->wait);
+    if (anonymous)
+        return {};
     int err = 0;
     if (reads(f) && !writes(f) && !nonblock)
         err = wait_for_partner(p, &p->w_opens, w_seen, &p->writers);
@@ -282,7 +284,7 @@ result<void> fifo_open(inode *i, file *f)
         p->files++;
     }
     f->private_data = p;
-    auto r = connect_fifo(p, f);
+    auto r = connect_fifo(p, f, !i->i_sb);
     if (!r)
         put_pipe(i, p);
     return r;

@@ -19,9 +19,18 @@ void show_filesystems(seq_file *m)
 void show_devices(seq_file *m)
 {
     seq_puts(m, "Character devices:\n");
-    for_each_chrdev([](u32 major, const char *name,
-                       void *arg) { seq_printf(static_cast<seq_file *>(arg), "%3u %s\n", major, name); },
-                    m);
+    struct last_printed {
+        seq_file *m;
+        u32 major;
+    } last{m, 0};
+    for_each_chrdev(
+        [](u32 major, const char *name, void *arg) {
+            auto *l = static_cast<last_printed *>(arg);
+            if (major != l->major)
+                seq_printf(l->m, "%3u %s\n", major, name);
+            l->major = major;
+        },
+        &last);
     seq_puts(m, "\nBlock devices:\n");
 }
 
