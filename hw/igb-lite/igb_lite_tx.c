@@ -133,10 +133,11 @@ static void l4_checksum(IGBLiteState *s, uint8_t *frame, size_t len, const TxLay
     static const uint8_t field[] = {
         [IGB_LITE_L4_UDP] = 6, [IGB_LITE_L4_TCP] = 16, [IGB_LITE_L4_SCTP] = 8};
     uint8_t *l4 = frame + l->l4;
+    size_t width = l->l4_type == IGB_LITE_L4_SCTP ? 4 : 2;
     uint8_t *sum;
     uint16_t val;
 
-    if (l->l4_type >= ARRAY_SIZE(field) || l->l4 + field[l->l4_type] + 4 > len) {
+    if (l->l4_type >= ARRAY_SIZE(field) || l->l4 + field[l->l4_type] + width > len) {
         igb_lite_guest_error(s, "TX: layer 4 type %u at %zu in a packet of %zu", l->l4_type, l->l4,
                              len);
         return;
