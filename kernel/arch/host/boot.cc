@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Boot on the host: the order of init/main.cc, without init process and user mode.
 #include "host.h"
+#include "fs/fs.h"
 #include "internal.h"
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -60,10 +61,11 @@ static void boot_start()
     sched_init();
     idle_task(0)->thread.fiber = host.cpu[0].running;
     timers_init();
+    local_irq_enable();
+    vfs_caches_init();
     task_struct *t = kthread_create(kernel_init, nullptr, -1, "kernel_init");
     BUG_ON(!t);
     wake_up_process(t);
-    local_irq_enable();
     cpu_idle_loop();
 }
 

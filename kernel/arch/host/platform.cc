@@ -70,6 +70,9 @@ const char *kallsyms_lookup(u64 addr, u64 *offset)
     return name ? name : "?";
 }
 
+/// There is no table to list.
+const char *kallsyms_entry(u32, u64 *) { return nullptr; }
+
 // --- the end ------------------------------------------------------------------------------------
 
 void host_expect_panic()
