@@ -47,6 +47,25 @@ static void test_udp_checksum(void)
     nic_stop(n);
 }
 
+/* The shortest datagrams: the checksum field is the packet's end. */
+static void test_udp_short(void)
+{
+    Nic *n = nic_running();
+
+    for (size_t payload = 0; payload < 4; payload++) {
+        uint8_t want[64], frame[64], in[64];
+        size_t len = make_udp4(want, payload);
+
+        memcpy(frame, want, len);
+        stw_be_p(frame + 40, ones_sum(frame + 26, 8, 17 + len - 34));
+        tx_context(n, 0, lengths(14, 20), IPV4 | L4(IGB_LITE_L4_UDP), 0);
+        send_with(n, frame, len, 0, R_TX_OL_TXSM_MASK);
+        wire_receive(n, in, sizeof(in));
+        g_assert_cmpmem(in, len, want, len);
+    }
+    nic_stop(n);
+}
+
 /* A UDP checksum that comes to 0 is sent as 0xffff (RFC 768). */
 static void test_udp_zero(void)
 {
@@ -315,6 +334,7 @@ static void test_too_long(void)
 void igb_lite_add_offload_tests(void)
 {
     qtest_add_func("igb-lite/offload/udp-checksum", test_udp_checksum);
+    qtest_add_func("igb-lite/offload/udp-short", test_udp_short);
     qtest_add_func("igb-lite/offload/udp-zero", test_udp_zero);
     qtest_add_func("igb-lite/offload/tcp-checksum", test_tcp_checksum);
     qtest_add_func("igb-lite/offload/checksum-beyond", test_checksum_beyond);
