@@ -10,7 +10,7 @@ static hlist_nulls_node *ping_hash_table[PING_HTABLE_SIZE];
 static spinlock ping_lock{"ping_table"};
 static u16 ping_rover;
 /// Groups that may use ping sockets; the default is none, as in Linux.
-static int ping_group_range[2] = {1, 0};
+int sysctl_ping_group_range[2] = {1, 0};
 
 static hlist_nulls_head *ping_head(u32 ident)
 {
@@ -70,7 +70,7 @@ static void ping_unhash(sock *sk)
 static result<void> ping_init_sock(sock *)
 {
     int gid = current()->gid;
-    if (gid < read_once(ping_group_range[0]) || gid > read_once(ping_group_range[1]))
+    if (gid < read_once(sysctl_ping_group_range[0]) || gid > read_once(sysctl_ping_group_range[1]))
         return error{EACCES};
     return {};
 }
@@ -349,5 +349,5 @@ void ping_init()
     ping_rcv_hook = ping_rcv;
     ping_err_hook = ping_err;
     proc_create("net/icmp", ping_seq_show);
-    sysctl_create_ints("net/ipv4/ping_group_range", ping_group_range, 2, 0, INT32_MAX);
+    sysctl_create_ints("net/ipv4/ping_group_range", sysctl_ping_group_range, 2, 0, INT32_MAX);
 }

@@ -8,5 +8,6 @@
 struct ping_sock : inet_sock {
     ping_sock() : inet_sock{"PING"} {}
 };
-/// Hash table, hook into ICMP, /proc/net/icmp. Boot.
+extern int sysctl_ping_group_range[2];
+/// Hash table, hooks into ICMP, /proc/net/icmp. Boot.
 void ping_init();
