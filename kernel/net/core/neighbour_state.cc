@@ -341,7 +341,7 @@ int neigh_output(neighbour *n, sk_buff *skb)
 {
     if (!(n->nud_state & NUD_CONNECTED) || !n->hh_len || skb_headroom(skb) < HH_DATA_MOD)
         return n->output(n, skb);
-    u64 *to = reinterpret_cast<u64 *>(skb->data - HH_DATA_MOD);
+    u8 *to = skb->data - HH_DATA_MOD;
     u32 seq;
     do {
         while ((seq = read_once(n->ha_seq)) & 1)

@@ -214,7 +214,7 @@ sk_buff *netdev_alloc_skb(net_device *dev, u32 len)
         sk_buff *skb = alloc_skb(len + NET_SKB_PAD, GFP_ATOMIC);
         if (!skb)
             return nullptr;
-        skb_reserve(skb, NET_SKB_PAD);
+        skb_reserve(skb, NET_SKB_PAD - NET_IP_ALIGN);
         skb->dev = dev;
         return skb;
     }
@@ -228,7 +228,7 @@ sk_buff *netdev_alloc_skb(net_device *dev, u32 len)
     }
     sk_buff *skb = init_skb(mem, data, size);
     skb->head_frag = 1;
-    skb_reserve(skb, NET_SKB_PAD);
+    skb_reserve(skb, NET_SKB_PAD - NET_IP_ALIGN);
     skb->dev = dev;
     return skb;
 }

@@ -104,7 +104,8 @@ sk_buff *alloc_skb(u32 size, gfp flags);
 sk_buff *alloc_skb_fclone(u32 size, gfp flags);
 /// The same for reception: NET_SKB_PAD headroom, skb->dev set. [S]
 sk_buff *netdev_alloc_skb(net_device *dev, u32 len);
-constexpr u32 NET_SKB_PAD = 64, NET_IP_ALIGN = 0; // x86 has no alignment need, as in Linux
+/// Headroom of received packets: NET_SKB_PAD less the bytes that put the IP header behind Ethernet's 14 on a multiple of four.
+constexpr u32 NET_SKB_PAD = 64, NET_IP_ALIGN = 2;
 /// Drop a reference; the last frees. consume: delivered; kfree: dropped (traced with the caller's address as reason). Any context but
 /// hard IRQ with a destructor: use dev_kfree_skb_any.
 void consume_skb(sk_buff *skb);
