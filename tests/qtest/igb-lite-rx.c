@@ -46,7 +46,13 @@ static void test_full(void)
     Nic *n = nic_running();
     uint8_t frame[60];
 
-    rx_ring(n, 0, 8);
+    rx_ring(n, 0, 24);
+    rx_post(n, 0, 20);
+    for (unsigned i = 0; i < 20; i++) { /* so that what is posted next goes over the end */
+        wire_send_seen(n, frame, make_frame(frame, 60, i));
+        rx_wait(n, 0, &r);
+    }
+    r32(n, A_GPRC);
     rx_post(n, 0, 7);
     for (unsigned i = 0; i < 20; i++) {
         wire_send(n, frame, make_frame(frame, 60, i));
@@ -127,12 +133,17 @@ static void test_multi_full(void)
     Nic *n = nic_running();
     uint8_t frame[4096];
 
-    rx_ring(n, 0, 8);
+    rx_ring(n, 0, 24);
     w32(n, A_SRRCTL, 1 << R_SRRCTL_DESCTYPE_SHIFT | 1);
+    rx_post(n, 0, 22);
+    for (unsigned i = 0; i < 22; i++) { /* so that what is posted next goes over the end */
+        wire_send_seen(n, frame, make_frame(frame, 60, i));
+        rx_wait(n, 0, &r);
+    }
     rx_post(n, 0, 3);
     wire_send_seen(n, frame, make_frame(frame, 3073, 1));
     g_assert_cmpuint(r32(n, A_MPC), ==, 1);
-    g_assert_cmpuint(r32(n, A_RDH), ==, 0);
+    g_assert_cmpuint(r32(n, A_RDH), ==, 22);
     g_assert_false(rx_pending(n, 0));
     wire_send(n, frame, make_frame(frame, 3072, 2));
     rx_wait(n, 0, &r);
