@@ -144,6 +144,7 @@ static void test_multi_full(void)
     wire_send_seen(n, frame, make_frame(frame, 3073, 1));
     g_assert_cmpuint(r32(n, A_MPC), ==, 1);
     g_assert_cmpuint(r32(n, A_RDH), ==, 22);
+    g_assert_cmpuint(guest_errors(n), ==, 0); /* nothing but what was posted was read */
     g_assert_false(rx_pending(n, 0));
     wire_send(n, frame, make_frame(frame, 3072, 2));
     rx_wait(n, 0, &r);
