@@ -122,7 +122,7 @@ void mntget(mount *m)
     m->count.get();
 }
 
-void mntput(mount *m)
+void mntput(mount *m) NO_THREAD_SAFETY_ANALYSIS
 {
     if (!m || !m->count.put())
         return;

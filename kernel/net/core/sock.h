@@ -265,8 +265,8 @@ void release_sock(sock *sk);
 bool lock_sock_fast(sock *sk);
 void unlock_sock_fast(sock *sk, bool slow);
 /// Softirq side: spin only; look at sock_owned_by_user before touching.
-inline void bh_lock_sock(sock *sk) { sk->sk_lock.slock.lock(); }
-inline void bh_unlock_sock(sock *sk) { sk->sk_lock.slock.unlock(); }
+inline void bh_lock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS { sk->sk_lock.slock.lock(); }
+inline void bh_unlock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS { sk->sk_lock.slock.unlock(); }
 inline bool sock_owned_by_user(const sock *sk) { return sk->sk_lock.owned; }
 /// Bytes waiting (queue and backlog) are more than `limit`.
 inline bool sk_rcvqueues_full(const sock *sk, unsigned limit)

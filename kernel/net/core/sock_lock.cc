@@ -6,7 +6,7 @@
 #include "net/core/sock.h"
 
 /// Wait, first come first served, until nobody owns the lock. slock held with BH off, before and after. [P]
-static void __lock_sock(sock *sk)
+static void __lock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
 {
     wait_queue wait;
     socket_lock_t &l = sk->sk_lock;
@@ -37,7 +37,7 @@ void lock_sock(sock *sk)
 }
 
 /// Process what arrived meanwhile, in its order, with BH off but slock free; more may arrive at the tail. slock held.
-static void __release_sock(sock *sk)
+static void __release_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
 {
     auto &b = sk->sk_backlog;
     while (sk_buff *skb = b.head) {
@@ -78,7 +78,7 @@ void release_sock(sock *sk)
     local_bh_enable();
 }
 
-bool lock_sock_fast(sock *sk)
+bool lock_sock_fast(sock *sk) NO_THREAD_SAFETY_ANALYSIS
 {
     might_sleep();
     local_bh_disable();
@@ -93,7 +93,7 @@ bool lock_sock_fast(sock *sk)
     return true;
 }
 
-void unlock_sock_fast(sock *sk, bool slow)
+void unlock_sock_fast(sock *sk, bool slow) NO_THREAD_SAFETY_ANALYSIS
 {
     if (slow) {
         release_sock(sk);

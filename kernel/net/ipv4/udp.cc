@@ -67,7 +67,7 @@ static bool udp_lport_inuse(u32 port, udp_hslot *slot, const udp_sock *up)
 }
 
 /// Look for a free port in the local range, slot by slot from a random start. On success the slot is locked. BH off.
-static udp_hslot *udp_pick_port(const udp_sock *up, u32 *port)
+static udp_hslot *udp_pick_port(const udp_sock *up, u32 *port) NO_THREAD_SAFETY_ANALYSIS
 {
     u32 low = static_cast<u32>(read_once(sysctl_local_port_range[0]));
     u32 high = static_cast<u32>(read_once(sysctl_local_port_range[1]));
@@ -98,7 +98,7 @@ static udp_hslot *udp_pick_port(const udp_sock *up, u32 *port)
 }
 
 /// Bind to `snum` (0: any free one) and hash; inet_rcv_saddr is set. EADDRINUSE. [P] socket lock held. Linux udp_lib_get_port.
-static result<void> udp_v4_get_port(sock *sk, u16 snum)
+static result<void> udp_v4_get_port(sock *sk, u16 snum) NO_THREAD_SAFETY_ANALYSIS
 {
     udp_sock *up = udp_sk(sk);
     bh_guard g;
