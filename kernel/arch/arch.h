@@ -211,7 +211,7 @@ void handle_ipi(ipi kind, pt_regs *regs);
 bool handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user);
 /// An exception of user mode that has no fix: ends the process with `signal`. (sched/)
 void user_exception(pt_regs *regs, int signal, u64 addr);
-/// System call dispatch. [P] IRQs on. Returns the value for the user's rax. (syscall/)
+/// System call dispatch. [P] Called with IRQs off, returns with them on. Returns the value for the user's rax. (syscall/)
 s64 do_syscall(pt_regs *regs);
 /// On every return to user mode, IRQs off: reschedule, deliver signals. (sched/)
 void exit_to_user(pt_regs *regs);

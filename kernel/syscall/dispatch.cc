@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Where every system call passes: number → function. Linux: arch/x86/kernel/entry_64.S system_call and its table.
-// Context: process, IRQs on, from syscall_entry. No locks.
+// Context: process, from syscall_entry with IRQs off. No locks.
 
 #include "lib/printk.h"
 #include "sched/sched.h"
@@ -36,7 +36,8 @@ const char *syscall_name(u64 nr) { return nr < NR_SYSCALLS ? syscall_table.entry
 
 s64 do_syscall(pt_regs *regs)
 {
-    account_time_switch(CPUTIME_SYSTEM);
+    account_time_switch(CPUTIME_SYSTEM); // with IRQs still off, as it must be
+    local_irq_enable();
     u64 nr = syscall_nr(regs);
     task_struct *t = current();
     t->syscall_nr = static_cast<s32>(nr);

@@ -72,8 +72,7 @@ syscall_entry:
     push_regs $-38              /* -ENOSYS until the call says otherwise */
     mov %rsp, %rdi
     xor %ebp, %ebp              /* frame chain ends here */
-    sti
-    call do_syscall
+    call do_syscall             /* enables IRQs when it has charged the user's time */
     mov %rax, AX(%rsp)
     .globl syscall_return
 syscall_return:

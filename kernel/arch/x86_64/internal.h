@@ -43,7 +43,8 @@ struct alignas(64) x86_cpu {
     task_struct *fpu_owner;    // E 80: whose FPU state the registers hold
     arch_pgd active_pgd;       // CR3
     mm_struct *active_mm;      // whose pgd that is; null: the kernel's own
-    u64 loaded_fs;             // FS base MSR
+    u64 loaded_fs;             // FS base MSR, as loaded for …
+    task_struct *fs_owner;     // … this task
     u32 apic_id;
     std::atomic<u32> online;
     u64 gdt[10];

@@ -30,10 +30,11 @@ task_struct *arch_switch_to(task_struct *prev, task_struct *next)
         u64 top = stack_top(next);
         c->kernel_sp = top;
         c->tss.rsp[0] = top;
-        // A kernel thread in between leaves the MSRs alone, but does not know them: compare with
-        // what this CPU last loaded.
-        if (c->loaded_fs != next->thread.fs_base) {
+        // A program can zero the base by loading %fs, unseen by us: what this CPU loaded counts only
+        // while the same task uses it. Kernel threads in between leave it alone.
+        if (c->fs_owner != next || c->loaded_fs != next->thread.fs_base) {
             wrmsr(MSR_FS_BASE, next->thread.fs_base);
+            c->fs_owner = next;
             c->loaded_fs = next->thread.fs_base;
         }
     }

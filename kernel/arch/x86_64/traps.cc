@@ -98,17 +98,13 @@ static u64 take_code(pt_regs *r)
     return code;
 }
 
-/// An exception that is not a page fault: signal for user mode, fix-up or death for the kernel.
+/// An exception that is not a page fault: signal for user mode, death for the kernel.
 static void trap(pt_regs *r, const char *what, unsigned signal, u64 addr)
 {
     u64 code = take_code(r);
     if (user_mode(r)) {
         local_irq_enable();
         user_exception(r, static_cast<int>(signal), addr);
-        return;
-    }
-    if (u64 fix = extable_find(r->ip)) {
-        r->ip = fix;
         return;
     }
     r->orig_ax = code;
@@ -232,10 +228,10 @@ extern "C" void x86_trap_pf(pt_regs *r)
         return;
     }
     // The kernel touches user memory only in functions that have a fix-up.
-    if (u64 fix = extable_find(r->ip)) {
-        if (addr < TASK_SIZE && fault_in_user_space(r, addr, code))
-            return;
-        r->ip = fix;
+    u64 fix = addr < TASK_SIZE ? extable_find(r->ip) : 0;
+    if (fix) {
+        if (!fault_in_user_space(r, addr, code))
+            r->ip = fix;
         return;
     }
     r->orig_ax = code;
