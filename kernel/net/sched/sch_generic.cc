@@ -34,7 +34,7 @@ static sk_buff *dequeue_skb(Qdisc *q)
         q->backlog -= skb->len;
         return skb;
     }
-    if (netif_xmit_stopped(q->dev_queue))
+    if (q->dev_queue && netif_xmit_stopped(q->dev_queue)) // noop_qdisc, which all share, has no queue
         return nullptr;
     return q->ops->dequeue(q);
 }
