@@ -218,8 +218,11 @@ void do_exit(int code)
     for (task_struct *r : reap_now)
         if (r)
             release_task(r);
-    local_irq_disable();
-    t->state.store(TASK_DEAD);
+    {
+        // A late wake-up that has seen an older state must not overwrite this one.
+        spin_guard<irqsave> g{t->pi_lock};
+        t->state.store(TASK_DEAD);
+    }
     schedule();
     panic("a dead task runs");
 }

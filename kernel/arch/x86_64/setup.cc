@@ -77,9 +77,10 @@ extern "C" [[noreturn]] void x86_start(u64 start_info)
     cpu->block.self = &cpu->block;
     cpu->kernel_sp = reinterpret_cast<u64>(boot_stack_top);
     wrmsr(MSR_GS_BASE, reinterpret_cast<u64>(cpu));
-    cpu->online.store(1, std::memory_order_relaxed);
     for (init_fn *f = __init_array_start; f != __init_array_end; f++)
         (*f)();
+    // Not before: x86_cpus has a constructor, which clears it.
+    cpu->online.store(1, std::memory_order_relaxed);
     // The two 8259s would deliver on vectors of their own choice. Mask them for good, while the
     // local APIC still passes their line on: an interrupt that they have already signalled is then
     // withdrawn.
