@@ -2,7 +2,6 @@
 // Two processes pass one UDP datagram back and forth over lo, each asleep in recvfrom while the other works (rows W-02, W-09,
 // W-16, W-19): a lost wake-up hangs it. Prints microseconds per switch with percentiles and the waiter's switches.
 // Usage: pingpong ROUNDS [CPU_A CPU_B]
-#define _GNU_SOURCE
 #include "guest_test.h"
 
 #include <sched.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Uses the CPU in user mode for SECONDS, bound to CPU (if given), and prints "spun ROUNDS". Usage: spin SECONDS [CPU]
-#define _GNU_SOURCE
 #include "guest_test.h"
 
 #include <sched.h>
