@@ -148,6 +148,16 @@ static void execute(struct command *c)
     _exit(127);
 }
 
+/// Write out what a built-in has printed; a file that refuses it makes the command fail.
+static int finish_output(int status)
+{
+    if (fflush(stdout) == 0)
+        return status;
+    perror("write");
+    clearerr(stdout);
+    return 1;
+}
+
 /// Run a built-in in this process, with its output redirected if asked.
 static int run_inside(const struct builtin *b, struct command *c)
 {
@@ -159,8 +169,7 @@ static int run_inside(const struct builtin *b, struct command *c)
             return 1;
         }
     }
-    int status = b->run(c->argc, c->argv);
-    fflush(stdout);
+    int status = finish_output(b->run(c->argc, c->argv));
     if (saved >= 0) {
         dup2(saved, STDOUT_FILENO);
         close(saved);
@@ -183,9 +192,7 @@ static int run_command(struct command *c)
             _exit(1);
         if (!b)
             execute(c);
-        int status = b->run(c->argc, c->argv);
-        fflush(stdout);
-        _exit(status);
+        _exit(finish_output(b->run(c->argc, c->argv)));
     }
     if (c->background) {
         shell.last_job = pid;

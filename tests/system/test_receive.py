@@ -133,9 +133,12 @@ def test_r07_interrupts_on_during_poll(debug_guest1):
     quiet(guest)
     guest.hook("slow_poll eth0 20000")
     try:
+        # Two tasks share the CPU, so that there is a tick.
+        guest.sh("spin 3 & spin 3 &")
         with guest.trace("local_timer_* napi_poll softirq_entry softirq_exit") as trace:
             guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / b"slow"])
             time.sleep(0.5)
+        guest.sh("wait")
     finally:
         guest.hook("slow_poll eth0 0")
     polls = trace.of("napi_poll", poll="igb_poll")
