@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Boot on the host: the order of init/main.cc, without init process and user mode.
-#include "host.h"
 #include "fs/fs.h"
+#include "host.h"
 #include "internal.h"
 #include "lib/initcall.h"
 #include "lib/printk.h"

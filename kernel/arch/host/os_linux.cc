@@ -39,8 +39,15 @@ static void *map_at(uint64_t va, size_t n, int prot, int flags, int fd, off_t of
     return mmap(reinterpret_cast<void *>(va), n, prot, flags, fd, off);
 }
 
+/// exit() by somebody else (libFuzzer): like os_exit(), before any destructor of a static object.
+static void leave(int status, void *)
+{
+    os_exit(status);
+}
+
 void os_ram_create(size_t bytes)
 {
+    on_exit(leave, nullptr);
     ram_fd = memfd_create("softnet-ram", MFD_CLOEXEC);
     if (ram_fd < 0 || ftruncate(ram_fd, static_cast<off_t>(bytes)) < 0)
         fail("softnet: cannot create RAM");

@@ -71,7 +71,10 @@ const char *kallsyms_lookup(u64 addr, u64 *offset)
 }
 
 /// There is no table to list.
-const char *kallsyms_entry(u32, u64 *) { return nullptr; }
+const char *kallsyms_entry(u32, u64 *)
+{
+    return nullptr;
+}
 
 // --- the end ------------------------------------------------------------------------------------
 
