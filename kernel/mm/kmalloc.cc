@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// General memory: the kmalloc-N caches up to 8192 bytes, whole page blocks beyond. Linux: mm/slab_common.c.
-// Contexts: any. Locks: none of its own. The caller of kmalloc frees with kfree.
+// General memory: the kmalloc-N caches up to 8192 bytes, whole page blocks beyond. Linux:
+// mm/slab_common.c. Contexts: any. Locks: none of its own. The caller of kmalloc frees with kfree.
 
 #include "lib/printk.h"
 #include "mm/page_internal.h"
@@ -79,7 +79,8 @@ void kmalloc_init()
     size_t covered = 0;
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
         u32 size = classes[i].size;
-        // Naturally aligned up to a cache line, as types with alignas(64) expect of the sizes they can have.
+        // Naturally aligned up to a cache line, as types with alignas(64) expect of the sizes they
+        // can have.
         u32 align = min(size & -size, 64u);
         for_size = &caches[i].init();
         kmem_cache_setup(for_size, classes[i].name, size, align, nullptr);

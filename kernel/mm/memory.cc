@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Pages of user memory: page faults (demand-zero, file pages, copy-on-write, stack growth) and their removal.
-// Linux: mm/memory.c.
+// Pages of user memory: page faults (demand-zero, file pages, copy-on-write, stack growth) and
+// their removal. Linux: mm/memory.c.
 //
-// Context: process, IRQs on. Locks: the mm's sleeping lock, dropped while a file is asked for a page (a file operation
-// may hold the file's locks while it touches user memory, so we must not take them the other way round).
-// A mapped page holds one reference; a private page with exactly one is ours to write.
+// Context: process, IRQs on. Locks: the mm's sleeping lock, dropped while a file is asked for a
+// page (a file operation may hold the file's locks while it touches user memory, so we must not
+// take them the other way round). A mapped page holds one reference; a private page with exactly
+// one is ours to write.
 
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -106,7 +107,8 @@ page *file_fault_page(file *f, u64 pos, bool shared, bool write, fault_result *w
     return mine;
 }
 
-/// One try at a fault with the lock held; `got` is a file page that the caller fetched for area version `seq`.
+/// One try at a fault with the lock held; `got` is a file page that the caller fetched for area
+/// version `seq`.
 struct fault_state {
     u64 addr;
     bool write, exec;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The life of an address space: made, copied for fork, read and written by the kernel, destroyed. Linux: kernel/fork.c
-// (dup_mm), mm/mmap.c (exit_mmap).
-// Context: process. Locks: the mm's; fork holds the parent's, the child is not visible yet. The last mm_put() frees.
+// The life of an address space: made, copied for fork, read and written by the kernel, destroyed.
+// Linux: kernel/fork.c (dup_mm), mm/mmap.c (exit_mmap). Context: process. Locks: the mm's; fork
+// holds the parent's, the child is not visible yet. The last mm_put() frees.
 
 #include "lib/string.h"
 #include "mm/mm_internal.h"
@@ -13,8 +13,9 @@ namespace
 {
 kmem_cache *mm_cache;
 
-/// A page of `mm` made ready for the kernel to read or write at `addr`; null when the program could not either.
-/// The page stays as long as nobody else can unmap it: the caller builds the mm, or holds its lock.
+/// A page of `mm` made ready for the kernel to read or write at `addr`; null when the program could
+/// not either. The page stays as long as nobody else can unmap it: the caller builds the mm, or
+/// holds its lock.
 char *kernel_address(mm_struct *mm, u64 addr)
 {
     u32 prot;
@@ -45,7 +46,8 @@ result<void> write_or_clear(mm_struct *mm, u64 addr, const char *from, size_t n)
     return {};
 }
 
-/// Share the pages of parent area `a` with the child's `b`: private ones lose write permission in both.
+/// Share the pages of parent area `a` with the child's `b`: private ones lose write permission in
+/// both.
 result<void> share_pages(mm_struct *mm, const vm_area *a, mm_struct *child, bool *flush)
 {
     bool cow = !(a->flags & VM_SHARED);
@@ -160,7 +162,10 @@ result<void> mm_write(mm_struct *mm, u64 addr, const void *buf, size_t n)
 {
     return write_or_clear(mm, addr, static_cast<const char *>(buf), n);
 }
-result<void> mm_clear(mm_struct *mm, u64 addr, size_t n) { return write_or_clear(mm, addr, nullptr, n); }
+result<void> mm_clear(mm_struct *mm, u64 addr, size_t n)
+{
+    return write_or_clear(mm, addr, nullptr, n);
+}
 
 size_t mm_read(mm_struct *mm, u64 addr, void *buf, size_t n)
 {

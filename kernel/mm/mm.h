@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// User address spaces: regions, demand-zero and copy-on-write paging. Linux: mm_struct, vm_area_struct, mm/mmap.c, mm/memory.c.
+// User address spaces: regions, demand-zero and copy-on-write paging. Linux: mm_struct,
+// vm_area_struct, mm/mmap.c, mm/memory.c.
 #pragma once
 
 #include "lib/rbtree.h"
@@ -8,19 +9,27 @@
 #include "lib/spinlock.h"
 #include "mm/page.h"
 
-/// VM_DENYWRITE: a shared mapping of a file that was not opened for writing; mprotect may not make it writable.
+/// VM_DENYWRITE: a shared mapping of a file that was not opened for writing; mprotect may not make
+/// it writable.
 enum vm_flag : u32 {
-    VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4, VM_SHARED = 8, VM_GROWSDOWN = 0x100, VM_DENYWRITE = 0x800,
+    VM_READ = 1,
+    VM_WRITE = 2,
+    VM_EXEC = 4,
+    VM_SHARED = 8,
+    VM_GROWSDOWN = 0x100,
+    VM_DENYWRITE = 0x800,
     VM_DONTCOPY = 0x20000,
 };
 constexpr u32 VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
 
-/// Values of the system calls' arguments (Linux uapi/asm-generic/mman*.h). The last is ours: do_mmap's caller found that a
-/// MAP_SHARED file is not open for writing.
-constexpr u32 MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100,
-              MAP_NORESERVE = 0x4000, MAP_POPULATE = 0x8000, MAP_RDONLY_FILE_ = 0x80000000;
+/// Values of the system calls' arguments (Linux uapi/asm-generic/mman*.h). The last is ours:
+/// do_mmap's caller found that a MAP_SHARED file is not open for writing.
+constexpr u32 MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10,
+              MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_NORESERVE = 0x4000,
+              MAP_POPULATE = 0x8000, MAP_RDONLY_FILE_ = 0x80000000;
 constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
-/// Lowest address that a program may map (Linux vm.mmap_min_addr) and most areas of one mm (vm.max_map_count).
+/// Lowest address that a program may map (Linux vm.mmap_min_addr) and most areas of one mm
+/// (vm.max_map_count).
 constexpr u64 MMAP_MIN_ADDR = 65536;
 constexpr u32 MAX_MAP_COUNT = 65530;
 
@@ -31,8 +40,8 @@ struct vm_area {
     rb_node node;
     u64 start = 0, end = 0;
     u32 flags = 0;
-    file *vm_file = nullptr; // referenced
-    u64 pgoff = 0;           // file (or shm) offset of start, bytes
+    file *vm_file = nullptr;   // referenced
+    u64 pgoff = 0;             // file (or shm) offset of start, bytes
     shm_object *shm = nullptr; // pages of MAP_SHARED|MAP_ANONYMOUS; referenced
     vm_area *next_dead = nullptr;
 };
@@ -46,8 +55,8 @@ struct mm_file_ops {
     ssize_t (*read)(file *f, void *buf, size_t n, u64 pos);
     void (*get)(file *f);
     void (*put)(file *f);
-    /// The file's own page `index` with a reference, or null: beyond EOF, no memory, or the file has no pages (then `read` is
-    /// used, private mappings only). Optional. [P]
+    /// The file's own page `index` with a reference, or null: beyond EOF, no memory, or the file
+    /// has no pages (then `read` is used, private mappings only). Optional. [P]
     page *(*get_page)(file *f, u64 index) = nullptr;
 };
 extern const mm_file_ops *mm_files;
@@ -56,19 +65,19 @@ extern const mm_file_ops *mm_files;
 struct mm_struct : pinned {
     refcount users;
     arch_pgd pgd = 0;
-    /// Serialises changes of regions and page tables of this mm; a sleeping mutex (sched/mutex.h) cannot be included
-    /// here, so mm.cc keeps it opaque.
+    /// Serialises changes of regions and page tables of this mm; a sleeping mutex (sched/mutex.h)
+    /// cannot be included here, so mm.cc keeps it opaque.
     struct mm_lock *lock = nullptr;
     rbtree<vm_area, &vm_area::node, vm_area_less> areas;
     u64 start_brk = 0, brk = 0, mmap_base = 0, start_stack = 0;
     u64 arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
-    std::atomic<u64> rss{0}; // pages
-    u64 total_vm = 0;        // pages
+    std::atomic<u64> rss{0};  // pages
+    u64 total_vm = 0;         // pages
     std::atomic<u32> cpus{0}; // bit n: CPU n has this mm active (TLB shoot-down)
     u32 map_count = 0;        // areas
     u32 map_seq = 0;          // changes of `areas`: a fault that slept for a file page looks again
     u64 def_stack_limit = u64{8} << 20; // RLIMIT_STACK at execve, bytes
-    file *exe_file = nullptr; // the program, referenced (/proc/PID/exe)
+    file *exe_file = nullptr;           // the program, referenced (/proc/PID/exe)
 };
 
 /// What mm needs from sched/, which it may not include; set at boot by sched/process.cc.
@@ -86,12 +95,13 @@ struct mm_task_ops {
 extern const mm_task_ops *mm_tasks;
 
 /// Holds an mm's lock for a scope. [P]
-class mm_guard : pinned {
-  public:
+class mm_guard : pinned
+{
+public:
     explicit mm_guard(mm_struct *mm) : l_{mm->lock} { mm_tasks->lock(l_); }
     ~mm_guard() { mm_tasks->unlock(l_); }
 
-  private:
+private:
     struct mm_lock *l_;
 };
 
@@ -99,7 +109,10 @@ class mm_guard : pinned {
 mm_struct *mm_alloc();
 /// Copy for fork: regions copied, pages shared copy-on-write. [P]
 mm_struct *mm_dup(mm_struct *mm);
-inline void mm_get(mm_struct *mm) { mm->users.get(); }
+inline void mm_get(mm_struct *mm)
+{
+    mm->users.get();
+}
 /// Drop a user; the last frees everything. [P]
 void mm_put(mm_struct *mm);
 
@@ -116,11 +129,14 @@ result<void> mm_check_mapped(mm_struct *mm, u64 addr, u64 len);
 size_t mm_read(mm_struct *mm, u64 addr, void *buf, size_t n);
 /// Fill with zeroes, like mm_write. [P]
 result<void> mm_clear(mm_struct *mm, u64 addr, size_t n);
-/// Compare and exchange a word of user memory (4-byte aligned), made writable first; returns the value found. [P]
+/// Compare and exchange a word of user memory (4-byte aligned), made writable first; returns the
+/// value found. [P]
 result<u32> mm_cmpxchg(mm_struct *mm, u64 addr, u32 expected, u32 desired);
-/// Physical address of a byte in a MAP_SHARED area, stable while it is mapped; 0 when `addr` is private memory. [P]
+/// Physical address of a byte in a MAP_SHARED area, stable while it is mapped; 0 when `addr` is
+/// private memory. [P]
 result<u64> mm_shared_phys(mm_struct *mm, u64 addr);
-/// Visit the areas in order of address with the mm locked (/proc/PID/maps). `f` must not touch user memory. [P]
+/// Visit the areas in order of address with the mm locked (/proc/PID/maps). `f` must not touch user
+/// memory. [P]
 void mm_for_each_area(mm_struct *mm, void (*f)(const vm_area &, void *), void *arg);
 /// Boot: caches "mm_struct", "vm_area_struct".
 void mm_init();

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Between mm.cc, mmap.cc, memory.cc and their neighbours. Private to mm/. Everything here wants the mm's lock held,
-// unless it says otherwise.
+// Between mm.cc, mmap.cc, memory.cc and their neighbours. Private to mm/. Everything here wants the
+// mm's lock held, unless it says otherwise.
 #pragma once
 
 #include "mm/mm.h"
 #include "mm/slab.h"
 
-/// Areas taken out of an mm: their files are dropped after the lock, because a file's release may sleep on other locks.
-class dead_areas : pinned {
-  public:
+/// Areas taken out of an mm: their files are dropped after the lock, because a file's release may
+/// sleep on other locks.
+class dead_areas : pinned
+{
+public:
     ~dead_areas() { drop(); }
     void add(vm_area *a)
     {
@@ -18,7 +20,7 @@ class dead_areas : pinned {
     /// Lock not held.
     void drop();
 
-  private:
+private:
     vm_area *head_ = nullptr;
 };
 
@@ -45,14 +47,16 @@ result<u64> find_room(mm_struct *mm, u64 hint, u64 len);
 
 /// Unmap and drop the pages in [start,end). `flush` false: no CPU can have the mm active.
 void zap_pages(mm_struct *mm, u64 start, u64 end, bool flush = true);
-/// Page-table protection of a page in area `a`; a private page that others share must not become writable.
+/// Page-table protection of a page in area `a`; a private page that others share must not become
+/// writable.
 u32 area_prot(const vm_area *a, const page *p);
 
 enum class fault_result : u8 { ok, segv, bus, oom };
 /// Resolve an access. Takes and drops the lock itself; may sleep.
 fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec);
 
-/// Pages shared through MAP_SHARED|MAP_ANONYMOUS. References: areas. Its pages are found by index under its own lock.
+/// Pages shared through MAP_SHARED|MAP_ANONYMOUS. References: areas. Its pages are found by index
+/// under its own lock.
 shm_object *shm_alloc();
 void shm_get(shm_object *s);
 void shm_put(shm_object *s);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// mmap, munmap, brk, mprotect and madvise on an address space; the system-call wrappers decode and check their arguments'
-// form. Linux: mm/mmap.c, mm/mprotect.c, mm/madvise.c.
-// Context: process. Locks: the mm's, taken here. Files of removed areas are dropped after it.
+// mmap, munmap, brk, mprotect and madvise on an address space; the system-call wrappers decode and
+// check their arguments' form. Linux: mm/mmap.c, mm/mprotect.c, mm/madvise.c. Context: process.
+// Locks: the mm's, taken here. Files of removed areas are dropped after it.
 
 #include "mm/mm_internal.h"
 

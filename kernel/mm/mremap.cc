@@ -6,8 +6,8 @@
 
 namespace
 {
-/// Map every page of [from, from+len) at `to` as well, then unmap the old places: memory for tables may run out only
-/// in the first half, which can be undone.
+/// Map every page of [from, from+len) at `to` as well, then unmap the old places: memory for tables
+/// may run out only in the first half, which can be undone.
 result<void> move_pages(mm_struct *mm, u64 from, u64 to, u64 len)
 {
     u64 end = from + len, va = from;
@@ -32,8 +32,8 @@ result<void> move_pages(mm_struct *mm, u64 from, u64 to, u64 len)
 result<u64> move_area(mm_struct *mm, vm_area *a, u64 addr, u64 old_len, u64 new_len, u64 to,
                       dead_areas &dead)
 {
-    vm_area *b = area_alloc(to, to + new_len, a->flags, a->vm_file, a->shm,
-                            a->pgoff + (addr - a->start));
+    vm_area *b =
+        area_alloc(to, to + new_len, a->flags, a->vm_file, a->shm, a->pgoff + (addr - a->start));
     if (!b)
         return error{ENOMEM};
     auto moved = move_pages(mm, addr, to, old_len);

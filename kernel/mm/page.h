@@ -6,13 +6,18 @@
 #include "lib/list.h"
 #include <atomic>
 
-/// Allocation context: GFP_KERNEL may wait for reclaim (process context only), GFP_ATOMIC never sleeps.
+/// Allocation context: GFP_KERNEL may wait for reclaim (process context only), GFP_ATOMIC never
+/// sleeps.
 enum gfp : u32 { GFP_KERNEL = 0, GFP_ATOMIC = 1, GFP_ZERO = 2, GFP_USER = 4 };
-constexpr gfp operator|(gfp a, gfp b) { return static_cast<gfp>(u32(a) | u32(b)); }
+constexpr gfp operator|(gfp a, gfp b)
+{
+    return static_cast<gfp>(u32(a) | u32(b));
+}
 
 constexpr unsigned MAX_ORDER = 11;
 
-/// One page frame. `order` and `lru` belong to the buddy allocator while the page is free; a slab page points to its cache.
+/// One page frame. `order` and `lru` belong to the buddy allocator while the page is free; a slab
+/// page points to its cache.
 struct page {
     std::atomic<int> refs;
     u8 order;
@@ -24,11 +29,15 @@ struct page {
 };
 enum page_flag : u8 { PG_BUDDY = 1, PG_SLAB = 2, PG_RESERVED = 4, PG_HEAD = 8 };
 
-/// 2^order contiguous, naturally aligned frames with one reference; null when out of memory. Any context.
+/// 2^order contiguous, naturally aligned frames with one reference; null when out of memory. Any
+/// context.
 page *alloc_pages(gfp flags, unsigned order);
 /// Drop a reference of the block's head page; the last frees the whole block. Any context.
 void put_page(page *p);
-inline void get_page(page *p) { p->refs.fetch_add(1, std::memory_order_relaxed); }
+inline void get_page(page *p)
+{
+    p->refs.fetch_add(1, std::memory_order_relaxed);
+}
 page *virt_to_page(const void *v);
 page *phys_to_page(phys_addr_t pa);
 phys_addr_t page_to_phys(const page *p);
@@ -47,5 +56,6 @@ page_stats page_alloc_stats();
 /// Boot: take over the memory map.
 void page_alloc_init();
 
-/// Debug: every allocation for which this returns true fails (fault injection, arch/host and debug kernel).
+/// Debug: every allocation for which this returns true fails (fault injection, arch/host and debug
+/// kernel).
 extern bool (*should_fail_alloc)(size_t size, gfp flags);

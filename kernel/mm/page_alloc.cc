@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The buddy allocator: free blocks of 2^order frames, merged with their buddy when both are free; in front of it
-// per-CPU lists of single frames, so that the usual case takes no lock. Linux: mm/page_alloc.c.
+// The buddy allocator: free blocks of 2^order frames, merged with their buddy when both are free;
+// in front of it per-CPU lists of single frames, so that the usual case takes no lock. Linux:
+// mm/page_alloc.c.
 //
-// Contexts: any. Locks: zone.lock (irqsave) for the buddy lists, innermost; per-CPU lists are touched with IRQs off on
-// their own CPU only. A block belongs to its reference holders; the last put_page() frees it.
+// Contexts: any. Locks: zone.lock (irqsave) for the buddy lists, innermost; per-CPU lists are
+// touched with IRQs off on their own CPU only. A block belongs to its reference holders; the last
+// put_page() frees it.
 
 #include "lib/percpu.h"
 #include "lib/printk.h"
@@ -30,7 +32,8 @@ struct buddy_zone {
     u64 nr_free[MAX_ORDER] = {}; // blocks
     u64 free_pages = 0;          // frames in free_area
     u64 total_pages = 0;
-    /// Only GFP_ATOMIC may take the last frames: packets keep flowing when programs have eaten the rest.
+    /// Only GFP_ATOMIC may take the last frames: packets keep flowing when programs have eaten the
+    /// rest.
     u64 reserve = 0;
 };
 
@@ -44,8 +47,14 @@ percpu<pcp_list> pcp;
 page *mem_map;
 u64 min_pfn, max_pfn;
 
-page *pfn_to_page(u64 pfn) { return mem_map + (pfn - min_pfn); }
-u64 page_to_pfn(const page *p) { return static_cast<u64>(p - mem_map) + min_pfn; }
+page *pfn_to_page(u64 pfn)
+{
+    return mem_map + (pfn - min_pfn);
+}
+u64 page_to_pfn(const page *p)
+{
+    return static_cast<u64>(p - mem_map) + min_pfn;
+}
 
 void add_free(page *p, unsigned order)
 {
@@ -156,7 +165,10 @@ page *alloc_block(gfp flags, unsigned order)
 #if SOFTNET_DEBUG
 constexpr u8 PAGE_POISON = 0xaa; // Linux's PAGE_POISON
 
-void poison_free(page *p, size_t bytes) { memset(page_address(p), PAGE_POISON, bytes); }
+void poison_free(page *p, size_t bytes)
+{
+    memset(page_address(p), PAGE_POISON, bytes);
+}
 void check_poison(page *p, size_t bytes)
 {
     const u64 *w = static_cast<const u64 *>(page_address(p));
@@ -228,10 +240,22 @@ void put_page(page *p)
         pcp_drain(l, PCP_BATCH);
 }
 
-page *phys_to_page(phys_addr_t pa) { return pfn_to_page(pa >> PAGE_SHIFT); }
-page *virt_to_page(const void *v) { return phys_to_page(virt_to_phys(v)); }
-phys_addr_t page_to_phys(const page *p) { return page_to_pfn(p) << PAGE_SHIFT; }
-void *page_address(const page *p) { return phys_to_virt(page_to_phys(p)); }
+page *phys_to_page(phys_addr_t pa)
+{
+    return pfn_to_page(pa >> PAGE_SHIFT);
+}
+page *virt_to_page(const void *v)
+{
+    return phys_to_page(virt_to_phys(v));
+}
+phys_addr_t page_to_phys(const page *p)
+{
+    return page_to_pfn(p) << PAGE_SHIFT;
+}
+void *page_address(const page *p)
+{
+    return phys_to_virt(page_to_phys(p));
+}
 
 void *get_free_pages(gfp flags, unsigned order)
 {

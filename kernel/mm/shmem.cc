@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The pages of shared anonymous mappings (MAP_SHARED|MAP_ANONYMOUS survives fork): a tree of 512-way nodes by page
-// number, so that a huge, sparsely used mapping costs only what it uses. Linux: mm/shmem.c.
+// The pages of shared anonymous mappings (MAP_SHARED|MAP_ANONYMOUS survives fork): a tree of
+// 512-way nodes by page number, so that a huge, sparsely used mapping costs only what it uses.
+// Linux: mm/shmem.c.
 //
-// Context: process. Locks: shm_object.lock (irqsave, innermost but for the allocators). The areas that refer to the object own it.
+// Context: process. Locks: shm_object.lock (irqsave, innermost but for the allocators). The areas
+// that refer to the object own it.
 
 #include "lib/refcount.h"
 #include "lib/spinlock.h"
@@ -20,7 +22,10 @@ struct shm_node {
 };
 static_assert(sizeof(shm_node) == PAGE_SIZE);
 
-shm_node *new_node() { return static_cast<shm_node *>(get_free_pages(GFP_USER | GFP_ZERO, 0)); }
+shm_node *new_node()
+{
+    return static_cast<shm_node *>(get_free_pages(GFP_USER | GFP_ZERO, 0));
+}
 
 void free_node(shm_node *n, unsigned level)
 {
@@ -42,8 +47,14 @@ struct shm_object : pinned {
     shm_node *root = nullptr;
 };
 
-shm_object *shm_alloc() { return knew<shm_object>(GFP_KERNEL); }
-void shm_get(shm_object *s) { s->count.get(); }
+shm_object *shm_alloc()
+{
+    return knew<shm_object>(GFP_KERNEL);
+}
+void shm_get(shm_object *s)
+{
+    s->count.get();
+}
 void shm_put(shm_object *s)
 {
     if (!s->count.put())

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Object caches: slabs of equal objects behind per-CPU magazines (slab_internal.h says how they work together).
-// Linux: kmem_cache (mm/slub.c), /proc/slabinfo.
+// Object caches: slabs of equal objects behind per-CPU magazines (slab_internal.h says how they
+// work together). Linux: kmem_cache (mm/slub.c), /proc/slabinfo.
 //
-// Contexts: any. Locks: kmem_cache.lock (irqsave), and zone.lock inside the page allocator, never nested here.
-// Caches live for ever; an object belongs to whoever allocated it.
+// Contexts: any. Locks: kmem_cache.lock (irqsave), and zone.lock inside the page allocator, never
+// nested here. Caches live for ever; an object belongs to whoever allocated it.
 
 #include "lib/lockdep.h"
 #include "lib/string.h"
@@ -16,7 +16,8 @@ namespace
 constexpr u32 MAX_SLAB_ORDER = 3;
 constexpr u32 MIN_OBJECTS = 8;
 
-/// No room and nothing in it: sends both paths to the slow case, which makes the CPU's own magazine.
+/// No room and nothing in it: sends both paths to the slow case, which makes the CPU's own
+/// magazine.
 slab_magazine no_magazine;
 kmem_cache *first_cache, **last_cache = &first_cache;
 static_object<spinlock> cache_list_lock;
@@ -127,7 +128,8 @@ u32 take_from_slabs(kmem_cache *c, slab_magazine *m, u32 n)
     return got;
 }
 
-/// Return one object to its slab; an entirely free slab beyond what the cache keeps is unlinked and returned.
+/// Return one object to its slab; an entirely free slab beyond what the cache keeps is unlinked and
+/// returned.
 page *put_to_slab(kmem_cache *c, void *obj)
 {
     page *p = slab_head(obj);
@@ -284,8 +286,8 @@ void kmem_cache_setup(kmem_cache *c, const char *name, size_t size, size_t align
     c->ctor = ctor;
     c->align = static_cast<u32>(max(align, sizeof(void *)));
     c->size = static_cast<u32>(align_up(size, sizeof(void *)));
-    // A constructed object stays constructed while free, so the link must lie outside it; in debug kernels it
-    // lies outside always, so that the poison covers the whole object.
+    // A constructed object stays constructed while free, so the link must lie outside it; in debug
+    // kernels it lies outside always, so that the poison covers the whole object.
     bool outside = ctor || SLAB_REDZONE;
     c->link_off = outside ? c->size + SLAB_REDZONE : 0;
     c->stride = align_up(c->size + SLAB_REDZONE + (outside ? u32{sizeof(void *)} : 0), c->align);
@@ -319,7 +321,8 @@ void for_each_slab(void (*f)(const slab_stats &, void *), void *arg)
             s.num_objs = c->num_slabs * c->per_slab;
             s.active_objs = s.num_objs - c->in_slabs;
         }
-        // Exact when the cache is idle; a magazine in use on another CPU may be read one operation late.
+        // Exact when the cache is idle; a magazine in use on another CPU may be read one operation
+        // late.
         for (unsigned i = 0; i < NR_CPUS; i++)
             s.active_objs -= min(u64{read_once(c->cpu[i]->count)}, s.active_objs);
         s.name = c->name;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Debug kernels: every free object is filled with a pattern and every object is followed by a red zone that says whether
-// it is in use. Catches use after free (the pattern changed), double free (red zone says free), overruns (red zone
-// damaged), and frees into the wrong cache. Linux's slub_debug=FZP, with its byte values. Empty in release kernels.
-// Contexts: any, no locks: only the object's owner (or the code giving it out) comes here.
+// Debug kernels: every free object is filled with a pattern and every object is followed by a red
+// zone that says whether it is in use. Catches use after free (the pattern changed), double free
+// (red zone says free), overruns (red zone damaged), and frees into the wrong cache. Linux's
+// slub_debug=FZP, with its byte values. Empty in release kernels. Contexts: any, no locks: only the
+// object's owner (or the code giving it out) comes here.
 
-#include "mm/slab_internal.h"
 #include "lib/string.h"
+#include "mm/slab_internal.h"
 
 #if SOFTNET_DEBUG
 namespace
@@ -13,7 +14,10 @@ namespace
 constexpr u8 POISON_FREE = 0x6b, POISON_END = 0xa5, POISON_INUSE = 0x5a;
 constexpr u8 RED_INACTIVE = 0xbb, RED_ACTIVE = 0xcc;
 
-u8 *red_zone(const kmem_cache *c, void *obj) { return static_cast<u8 *>(obj) + c->size; }
+u8 *red_zone(const kmem_cache *c, void *obj)
+{
+    return static_cast<u8 *>(obj) + c->size;
+}
 
 /// Offset of the first byte of [p,p+n) that is not `v`, or n.
 size_t first_other(const u8 *p, u8 v, size_t n)
@@ -38,7 +42,10 @@ void check_red_zone(const kmem_cache *c, void *obj, u8 expect, const char *when)
           bad, z[bad], when);
 }
 
-bool poisoned(const kmem_cache *c) { return !c->ctor && !kasan_enabled; }
+bool poisoned(const kmem_cache *c)
+{
+    return !c->ctor && !kasan_enabled;
+}
 
 void poison(kmem_cache *c, void *obj)
 {

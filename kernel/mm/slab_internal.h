@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The object cache's parts, shared by slab.cc (allocation), slab_debug.cc (checks) and kmalloc.cc. Private to mm/.
+// The object cache's parts, shared by slab.cc (allocation), slab_debug.cc (checks) and kmalloc.cc.
+// Private to mm/.
 //
-// An object travels slab page → magazine of a CPU → user → magazine (of any CPU) → slab page. A magazine is an array of
-// free objects that only its CPU touches, with IRQs off, so the usual allocation and free take no lock and do not read
-// the object. Magazines are filled and emptied in batches under kmem_cache.lock.
+// An object travels slab page → magazine of a CPU → user → magazine (of any CPU) → slab page. A
+// magazine is an array of free objects that only its CPU touches, with IRQs off, so the usual
+// allocation and free take no lock and do not read the object. Magazines are filled and emptied in
+// batches under kmem_cache.lock.
 #pragma once
 
 #include "lib/percpu.h"
@@ -20,12 +22,13 @@ struct slab_magazine {
 };
 
 struct kmem_cache : pinned {
-    slab_magazine *cpu[NR_CPUS]; // first: the fast path; an empty shared one until a CPU first uses the cache
-    u32 size = 0;                // as asked for
-    u32 stride = 0;              // distance between objects
-    u32 link_off = 0;            // where a free object in its slab keeps the link to the next
+    slab_magazine
+        *cpu[NR_CPUS]; // first: the fast path; an empty shared one until a CPU first uses the cache
+    u32 size = 0;      // as asked for
+    u32 stride = 0;    // distance between objects
+    u32 link_off = 0;  // where a free object in its slab keeps the link to the next
     u32 align = 0;
-    u32 order = 0;               // of a slab's pages
+    u32 order = 0; // of a slab's pages
     u32 per_slab = 0;
     u32 mag_limit = 0;
     void (*ctor)(void *) = nullptr;

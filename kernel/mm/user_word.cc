@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Single words of user memory for futexes: atomic change, and the identity of shared memory across processes.
-// Context: process. Locks: the mm's, under which a present page stays present; the word is reached through the direct map.
+// Single words of user memory for futexes: atomic change, and the identity of shared memory across
+// processes. Context: process. Locks: the mm's, under which a present page stays present; the word
+// is reached through the direct map.
 
 #include "mm/mm_internal.h"
 
@@ -16,8 +17,10 @@ result<u32> mm_cmpxchg(mm_struct *mm, u64 addr, u32 expected, u32 desired)
         phys_addr_t pa = arch_query_page(mm->pgd, align_down(addr, PAGE_SIZE), &prot);
         if (pa == ~phys_addr_t{0} || !(prot & PROT_WRITE_))
             continue; // another thread unmapped it in between
-        auto *w = reinterpret_cast<u32 *>(static_cast<char *>(phys_to_virt(pa)) + (addr & (PAGE_SIZE - 1)));
-        __atomic_compare_exchange_n(w, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        auto *w = reinterpret_cast<u32 *>(static_cast<char *>(phys_to_virt(pa)) +
+                                          (addr & (PAGE_SIZE - 1)));
+        __atomic_compare_exchange_n(w, &expected, desired, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_SEQ_CST);
         return expected;
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The areas of an address space: finding, splitting, joining, removing. Linux: mm/mmap.c (vma_merge, split_vma, …).
-// Context: process. Locks: the mm's, held by the callers as mm_internal.h says.
+// The areas of an address space: finding, splitting, joining, removing. Linux: mm/mmap.c
+// (vma_merge, split_vma, …). Context: process. Locks: the mm's, held by the callers as
+// mm_internal.h says.
 
 #include "mm/mm_internal.h"
 
@@ -81,7 +82,8 @@ result<void> split_at(mm_struct *mm, u64 at)
         return {};
     if (mm->map_count >= MAX_MAP_COUNT)
         return error{ENOMEM};
-    vm_area *upper = area_alloc(at, a->end, a->flags, a->vm_file, a->shm, a->pgoff + (at - a->start));
+    vm_area *upper =
+        area_alloc(at, a->end, a->flags, a->vm_file, a->shm, a->pgoff + (at - a->start));
     if (!upper)
         return error{ENOMEM};
     mm->total_vm -= (a->end - at) >> PAGE_SHIFT; // area_link counts it again

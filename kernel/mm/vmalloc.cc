@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Virtually contiguous kernel memory: areas of the kernel's own address range, each with an unmapped page on both sides.
-// Linux: mm/vmalloc.c, alloc_thread_info.
+// Virtually contiguous kernel memory: areas of the kernel's own address range, each with an
+// unmapped page on both sides. Linux: mm/vmalloc.c, alloc_thread_info.
 //
-// Contexts: process; stack_free() may also be called with IRQs off by the scheduler, so stacks are kept on a short
-// list and unmapped later. Locks: vmalloc.lock (irqsave): areas and kernel page tables; zone.lock inside it.
-// The caller of vzalloc/stack_alloc frees.
+// Contexts: process; stack_free() may also be called with IRQs off by the scheduler, so stacks are
+// kept on a short list and unmapped later. Locks: vmalloc.lock (irqsave): areas and kernel page
+// tables; zone.lock inside it. The caller of vzalloc/stack_alloc frees.
 
 #include "mm/vmalloc.h"
 #include "lib/percpu.h"
@@ -46,14 +46,17 @@ static_object<vmalloc_space> space;
 percpu<stack_list> free_stacks;
 kmem_cache *vm_struct_cache;
 
-u64 span(u64 pages) { return (pages + 1) * PAGE_SIZE; } // with the guard page above
+u64 span(u64 pages)
+{
+    return (pages + 1) * PAGE_SIZE;
+} // with the guard page above
 
 /// Lowest gap for `pages` plus guards, at or after `from`. vmalloc.lock held. 0: none.
 u64 find_gap(u64 pages, u64 from)
 {
     u64 at = from + PAGE_SIZE;
-    vm_struct *a =
-        space->areas.lower_bound([&](const vm_struct &v) { return v.start + span(v.pages) <= from; });
+    vm_struct *a = space->areas.lower_bound(
+        [&](const vm_struct &v) { return v.start + span(v.pages) <= from; });
     for (; a; a = space->areas.next(*a)) {
         if (at + span(pages) <= a->start)
             break;

@@ -4,7 +4,8 @@
 
 #include "mm/page.h"
 
-/// Zeroed memory of `size` bytes, page aligned, an unmapped page on both sides; null when out of memory. [P]
+/// Zeroed memory of `size` bytes, page aligned, an unmapped page on both sides; null when out of
+/// memory. [P]
 void *vzalloc(size_t size);
 void vfree(void *p);
 /// A kernel stack of THREAD_SIZE with a guard page below. Returns its lowest address. [P]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The end of threads and processes: giving up what they hold, handing children over, telling the parent, being reaped.
-// Linux: kernel/exit.c. Context: process. Locks: tasklist_lock (irqsave) → signal_state.lock.
+// The end of threads and processes: giving up what they hold, handing children over, telling the
+// parent, being reaped. Linux: kernel/exit.c. Context: process. Locks: tasklist_lock (irqsave) →
+// signal_state.lock.
 //
-// References: a task holds one on itself, dropped when its last schedule() is over; the other belongs to whoever reaps it:
-// the parent in wait, or the thread itself when nobody waits for it.
+// References: a task holds one on itself, dropped when its last schedule() is over; the other
+// belongs to whoever reaps it: the parent in wait, or the thread itself when nobody waits for it.
 
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -13,7 +14,8 @@
 
 namespace
 {
-/// Stop being found: lists of children, threads, pids. Returns the signal state, for the caller to drop after the lock.
+/// Stop being found: lists of children, threads, pids. Returns the signal state, for the caller to
+/// drop after the lock.
 signal_state *unlink_task(task_struct *t)
 {
     if (t->sibling.linked())
@@ -50,7 +52,8 @@ void reparent_children(task_struct *t)
     wake_up_all(&init_task->wait_child);
 }
 
-/// The last thread of a process is gone: its leader can be waited for. True: by nobody, reap it at once.
+/// The last thread of a process is gone: its leader can be waited for. True: by nobody, reap it at
+/// once.
 bool process_ends(task_struct *leader)
 {
     reparent_children(leader);
@@ -90,7 +93,8 @@ void leave_process(task_struct *t, task_struct *reap[2])
         reap[0] = t;
         t->exit_state.store(EXIT_DEAD);
     } else if (!last) {
-        t->exit_state.store(EXIT_ZOMBIE); // waits for its threads; notify_parent comes with the last
+        t->exit_state.store(
+            EXIT_ZOMBIE); // waits for its threads; notify_parent comes with the last
     }
     if (last && process_ends(leader))
         reap[1] = leader;
@@ -174,7 +178,8 @@ bool notify_parent(task_struct *t, int code, int status)
     const kernel_sigaction &a = parent->signal->action[SIGCHLD - 1];
     auto sig = static_cast<unsigned>(ended ? t->exit_signal : s32{SIGCHLD});
     bool unwanted = ended && sig == SIGCHLD && (a.handler == SIG_IGN || (a.flags & SA_NOCLDWAIT));
-    bool send = sig && sig <= NSIG && (ended ? a.handler != SIG_IGN || sig != SIGCHLD : !(a.flags & SA_NOCLDSTOP));
+    bool send = sig && sig <= NSIG &&
+                (ended ? a.handler != SIG_IGN || sig != SIGCHLD : !(a.flags & SA_NOCLDSTOP));
     if (send)
         send_signal_locked(parent, sig, info, true);
     wake_up_all(&parent->wait_child);
@@ -242,15 +247,16 @@ void do_group_exit(int code)
 
 namespace
 {
-/// The only thread left is not the leader: it becomes it, taking its pid and its place among the parent's children.
-/// tasklist_lock held; the old leader is dead and comes back for release.
+/// The only thread left is not the leader: it becomes it, taking its pid and its place among the
+/// parent's children. tasklist_lock held; the old leader is dead and comes back for release.
 task_struct *take_over_leadership(task_struct *t)
 {
     task_struct *old = t->group_leader;
     s32 pid = t->pid;
     t->pid = old->pid;
     old->pid = pid;
-    t->pid_link.unlink(); // our bucket is the old leader's now, and the other way round: it leaves soon
+    t->pid_link
+        .unlink(); // our bucket is the old leader's now, and the other way round: it leaves soon
     t->pid_link.insert_between(old->pid_link.prev, &old->pid_link);
     old->pid_link.unlink();
     t->sibling.insert_between(old->sibling.prev, &old->sibling);

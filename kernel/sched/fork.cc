@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// New processes and threads. Linux: kernel/fork.c copy_process, do_fork.
-// Context: process. Locks: tasklist_lock and the parent's signal lock for the moment of joining.
-// The child is built while nobody else sees it; whatever fails before that point is undone in reverse order.
+// New processes and threads. Linux: kernel/fork.c copy_process, do_fork. Context: process. Locks:
+// tasklist_lock and the parent's signal lock for the moment of joining. The child is built while
+// nobody else sees it; whatever fails before that point is undone in reverse order.
 
 #include "lib/string.h"
 #include "mm/mm.h"
@@ -187,7 +187,8 @@ signal_state *signal_alloc()
     return kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
 }
 
-result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls, const pt_regs *regs)
+result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls,
+                    const pt_regs *regs)
 {
     task_struct *t = TRY(copy_process(flags, stack, tls, regs));
     completion vfork;

@@ -2,8 +2,9 @@
 // Futexes: sleeping on a word of user memory. Linux: kernel/futex.c.
 // Context: process. Locks: one per hash bucket (irqsave); two only in order of address.
 //
-// A waiter queues itself first and compares the word afterwards: a waker changes the word before it looks at the queue, so
-// one of the two sees the other, and no user memory is touched under a spinlock.
+// A waiter queues itself first and compares the word afterwards: a waker changes the word before it
+// looks at the queue, so one of the two sees the other, and no user memory is touched under a
+// spinlock.
 
 #include "lib/random.h"
 #include "mm/mm.h"
@@ -12,7 +13,8 @@
 namespace
 {
 constexpr unsigned BUCKETS = 256;
-constexpr u32 FUTEX_WAITERS = 0x80000000, FUTEX_OWNER_DIED = 0x40000000, FUTEX_TID_MASK = 0x3fffffff;
+constexpr u32 FUTEX_WAITERS = 0x80000000, FUTEX_OWNER_DIED = 0x40000000,
+              FUTEX_TID_MASK = 0x3fffffff;
 constexpr unsigned ROBUST_LIST_LIMIT = 2048;
 
 /// Identity of a word: an address in an mm, or (mm null) a physical address in shared memory.
@@ -129,9 +131,11 @@ int sleep_on(futex_q &q, u64 expires)
 }
 
 /// Two buckets, locked in order of address.
-class two_buckets : pinned {
-  public:
-    two_buckets(bucket *a, bucket *b) NO_THREAD_SAFETY_ANALYSIS : lo_{a < b ? a : b}, hi_{a < b ? b : a}
+class two_buckets : pinned
+{
+public:
+    two_buckets(bucket *a, bucket *b) NO_THREAD_SAFETY_ANALYSIS : lo_{a < b ? a : b},
+                                                                  hi_{a < b ? b : a}
     {
         flags_ = local_irq_save();
         lo_->lock.lock();
@@ -146,7 +150,7 @@ class two_buckets : pinned {
         local_irq_restore(flags_);
     }
 
-  private:
+private:
     bucket *lo_, *hi_;
     irq_flags flags_;
 };

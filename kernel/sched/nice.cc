@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Changing a task's weight. Linux: kernel/sched/core.c set_user_nice. Any context. Locks: pi_lock → rq.lock.
+// Changing a task's weight. Linux: kernel/sched/core.c set_user_nice. Any context. Locks: pi_lock →
+// rq.lock.
 
 #include "sched/process.h"
 #include "sched/rq.h"

@@ -5,9 +5,10 @@
 #include "sched/mutex.h"
 #include "sched/signal.h"
 
-constexpr u64 CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000,
-              CLONE_PARENT = 0x8000, CLONE_THREAD = 0x10000, CLONE_NEWNS = 0x20000, CLONE_SETTLS = 0x80000,
-              CLONE_PARENT_SETTID = 0x100000, CLONE_CHILD_CLEARTID = 0x200000, CLONE_CHILD_SETTID = 0x1000000,
+constexpr u64 CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800,
+              CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x10000,
+              CLONE_NEWNS = 0x20000, CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000,
+              CLONE_CHILD_CLEARTID = 0x200000, CLONE_CHILD_SETTID = 0x1000000,
               CLONE_NEWMASK = 0x7e020000;
 
 /// How sched/ reaches what fs/ keeps per process; set at boot by syscall/exec.cc.
@@ -21,15 +22,17 @@ struct process_file_ops {
 };
 extern const process_file_ops *process_files;
 
-/// A session leader is gone: its terminal sends SIGHUP and forgets the session. Set by the terminal layer, or null. [P]
+/// A session leader is gone: its terminal sends SIGHUP and forgets the session. Set by the terminal
+/// layer, or null. [P]
 extern void (*process_tty_hangup)(signal_state *s);
 
 /// clone/fork/vfork of the current task. Returns the child's pid. [P]
-result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls, const pt_regs *regs);
+result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls,
+                    const pt_regs *regs);
 /// Make the current kernel thread process 1: own signals, no parent. 0 or -ENOMEM. [P] boot.
 int become_init();
-/// execve: leave the current task as the only thread of its process. -EAGAIN when another thread does the same or the
-/// process is being killed. [P]
+/// execve: leave the current task as the only thread of its process. -EAGAIN when another thread
+/// does the same or the process is being killed. [P]
 int de_thread();
 /// The vfork parent may go on (execve, exit). [P]
 void mm_release();
@@ -47,7 +50,8 @@ struct wait_result {
     s32 uid = 0;
     child_usage usage{};
 };
-/// Wait for a child: pid > 0 that one, 0 own group, -1 any, < -1 group -pid. ECHILD, ERESTARTSYS. [P]
+/// Wait for a child: pid > 0 that one, 0 own group, -1 any, < -1 group -pid. ECHILD, ERESTARTSYS.
+/// [P]
 result<wait_result> do_wait(s32 pid, u32 options);
 /// CPU time of a process, its live and gone threads. tasklist_lock not held.
 void process_times(task_struct *t, u64 *utime, u64 *stime);
@@ -58,11 +62,14 @@ void sched_set_nice(task_struct *p, s32 nice);
 /// Futexes. `key` rules and errors as futex(2). Timeout: absolute ktime, ~0 none. [P]
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset);
 result<s64> futex_wake(u64 uaddr, bool shared, u32 nr, u32 bitset);
-result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_requeue, const u32 *cmpval);
-/// FUTEX_WAKE_OP: change *uaddr2 by the coded operation, wake at uaddr, and at uaddr2 if its old value compares.
+result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_requeue,
+                          const u32 *cmpval);
+/// FUTEX_WAKE_OP: change *uaddr2 by the coded operation, wake at uaddr, and at uaddr2 if its old
+/// value compares.
 result<s64> futex_wake_op(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_wake2, u32 op);
 /// A dying thread's robust list: mark the owners dead and wake. [P]
 void exit_robust_list();
 
-/// The address space of a task with a reference (mm_put), or null: /proc. Any task, also one that is exiting. [P]
+/// The address space of a task with a reference (mm_put), or null: /proc. Any task, also one that
+/// is exiting. [P]
 mm_struct *get_task_mm(task_struct *t);

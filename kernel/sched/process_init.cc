@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What mm/ needs from the scheduler's side (it may not include it): an mm's sleeping lock, and the signals of bad faults.
-// Also the interval timer of a process, which is nothing but a late signal. Context: as mm_task_ops says.
+// What mm/ needs from the scheduler's side (it may not include it): an mm's sleeping lock, and the
+// signals of bad faults. Also the interval timer of a process, which is nothing but a late signal.
+// Context: as mm_task_ops says.
 
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -16,10 +17,22 @@ struct mm_lock {
 
 namespace
 {
-mm_lock *lock_alloc() { return knew<mm_lock>(GFP_KERNEL); }
-void lock_free(mm_lock *l) { kdelete(l); }
-void lock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS { l->m.lock(); }
-void unlock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS { l->m.unlock(); }
+mm_lock *lock_alloc()
+{
+    return knew<mm_lock>(GFP_KERNEL);
+}
+void lock_free(mm_lock *l)
+{
+    kdelete(l);
+}
+void lock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS
+{
+    l->m.lock();
+}
+void unlock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS
+{
+    l->m.unlock();
+}
 
 void oom_kill()
 {

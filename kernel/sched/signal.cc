@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sending signals: what is ignored, where it is queued, which thread is woken, what ends or stops a process at once.
-// Linux: kernel/signal.c. Contexts: any. Locks: tasklist_lock → signal_state.lock → task.pi_lock.
+// Sending signals: what is ignored, where it is queued, which thread is woken, what ends or stops a
+// process at once. Linux: kernel/signal.c. Contexts: any. Locks: tasklist_lock → signal_state.lock
+// → task.pi_lock.
 
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -63,7 +64,8 @@ void drop_from_all(signal_state *s, u64 mask)
         drop_signals(t.sig.pending, mask);
 }
 
-/// SIGCONT ends a stop even when it is blocked or ignored; a stop signal takes back a pending SIGCONT.
+/// SIGCONT ends a stop even when it is blocked or ignored; a stop signal takes back a pending
+/// SIGCONT.
 void stop_and_continue(signal_state *s, unsigned sig)
 {
     if (sig == SIGCONT) {
@@ -169,7 +171,8 @@ int send_signal_locked(task_struct *p, unsigned sig, const kernel_siginfo &info,
     task_struct *t = choose_thread(s, p, sig, group);
     if (!t)
         return 0;
-    bool ends = s->action[sig - 1].handler == SIG_DFL && !(sigmask(sig) & (STOP_SIGNALS | IGNORED_SIGNALS));
+    bool ends =
+        s->action[sig - 1].handler == SIG_DFL && !(sigmask(sig) & (STOP_SIGNALS | IGNORED_SIGNALS));
     if (sig == SIGKILL || ends)
         start_group_exit(s, static_cast<int>(sig));
     else
@@ -257,8 +260,14 @@ void discard_ignored(signal_state *s, unsigned sig)
         drop_from_all(s, sigmask(sig));
 }
 
-bool signal_pending() { return current()->sigpending.load(std::memory_order_relaxed); }
-bool signal_pending(task_struct *p) { return p->sigpending.load(std::memory_order_relaxed); }
+bool signal_pending()
+{
+    return current()->sigpending.load(std::memory_order_relaxed);
+}
+bool signal_pending(task_struct *p)
+{
+    return p->sigpending.load(std::memory_order_relaxed);
+}
 
 void flush_sigqueue(sigpending_set &s)
 {

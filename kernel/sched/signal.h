@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Signals of processes: sending, blocking, handlers, what threads share. Linux: kernel/signal.c, include/linux/sched.h
-// (signal_struct and sighand_struct, here one object).
+// Signals of processes: sending, blocking, handlers, what threads share. Linux: kernel/signal.c,
+// include/linux/sched.h (signal_struct and sighand_struct, here one object).
 #pragma once
 
 #include "mm/uaccess.h"
@@ -8,11 +8,15 @@
 
 constexpr unsigned NSIG = 64;
 constexpr u64 SIG_DFL = 0, SIG_IGN = 1;
-constexpr u64 SA_NOCLDSTOP = 1, SA_NOCLDWAIT = 2, SA_SIGINFO = 4, SA_ONSTACK = 0x08000000, SA_RESTART = 0x10000000,
-              SA_NODEFER = 0x40000000, SA_RESETHAND = 0x80000000, SA_RESTORER = 0x04000000;
+constexpr u64 SA_NOCLDSTOP = 1, SA_NOCLDWAIT = 2, SA_SIGINFO = 4, SA_ONSTACK = 0x08000000,
+              SA_RESTART = 0x10000000, SA_NODEFER = 0x40000000, SA_RESETHAND = 0x80000000,
+              SA_RESTORER = 0x04000000;
 constexpr int SI_USER = 0, SI_KERNEL = 0x80, SI_TKILL = -6, SI_TIMER = -2;
 constexpr int CLD_EXITED = 1, CLD_KILLED = 2, CLD_DUMPED = 3, CLD_STOPPED = 5, CLD_CONTINUED = 6;
-constexpr u64 sigmask(unsigned sig) { return u64{1} << (sig - 1); }
+constexpr u64 sigmask(unsigned sig)
+{
+    return u64{1} << (sig - 1);
+}
 constexpr u64 UNBLOCKABLE = sigmask(SIGKILL) | sigmask(SIGSTOP);
 
 /// As x86_64's rt_sigaction passes it.
@@ -22,20 +26,21 @@ struct kernel_sigaction {
 struct rlimit64 {
     u64 cur, max;
 };
-constexpr unsigned RLIMIT_CPU = 0, RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_CORE = 4, RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7,
-                   RLIMIT_MEMLOCK = 8, RLIMIT_SIGPENDING = 11, RLIMIT_MSGQUEUE = 12, RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14,
-                   RLIM_NLIMITS = 16;
+constexpr unsigned RLIMIT_CPU = 0, RLIMIT_DATA = 2, RLIMIT_STACK = 3, RLIMIT_CORE = 4,
+                   RLIMIT_NPROC = 6, RLIMIT_NOFILE = 7, RLIMIT_MEMLOCK = 8, RLIMIT_SIGPENDING = 11,
+                   RLIMIT_MSGQUEUE = 12, RLIMIT_NICE = 13, RLIMIT_RTPRIO = 14, RLIM_NLIMITS = 16;
 constexpr u64 RLIM_INFINITY = ~u64{0};
 
-/// What the threads of a process share. `lock` nests inside tasklist_lock. A task's `signal` pointer is cleared under
-/// tasklist_lock when it is released; who is not that task looks at it only with the lock held.
+/// What the threads of a process share. `lock` nests inside tasklist_lock. A task's `signal`
+/// pointer is cleared under tasklist_lock when it is released; who is not that task looks at it
+/// only with the lock held.
 struct signal_state : pinned {
     refcount count;
     spinlock lock{"signal.lock"};
     kernel_sigaction action[NSIG];
     sigpending_set shared;
     list<task_struct, &task_struct::thread_node> threads; // tasklist_lock and lock
-    u32 nr_threads = 0;   // not yet past exit's point of no return
+    u32 nr_threads = 0;                                   // not yet past exit's point of no return
     bool group_exit = false;
     s32 group_exit_code = 0;
     task_struct *group_exec = nullptr; // thread that waits to be the only one (execve)
@@ -43,24 +48,25 @@ struct signal_state : pinned {
     /// Job control: threads are to stop; how many did; what the parent has not been told yet.
     bool stopping = false;
     u32 nr_stopped = 0;
-    s32 stop_code = 0;        // signal that stopped us, until waited for
-    bool continued = false;   // continued and not waited for
+    s32 stop_code = 0;      // signal that stopped us, until waited for
+    bool continued = false; // continued and not waited for
     bool no_child_stop = false;
     s32 pgrp = 0, session = 0;
     bool leader = false;      // of its session
     void *tty = nullptr;      // controlling terminal (fs/tty)
     u64 utime = 0, stime = 0; // of threads that are gone
-    u64 cutime = 0, cstime = 0, nvcsw = 0, nivcsw = 0, cmaxrss = 0; // of children waited for, gone threads
+    u64 cutime = 0, cstime = 0, nvcsw = 0, nivcsw = 0,
+        cmaxrss = 0; // of children waited for, gone threads
     u64 maxrss = 0;
     rlimit64 rlim[RLIM_NLIMITS];
-    hrtimer real_timer;       // setitimer(ITIMER_REAL), alarm
+    hrtimer real_timer; // setitimer(ITIMER_REAL), alarm
     u64 real_interval = 0;
     task_struct *owner = nullptr; // group leader, for the timer
     signal_state();
 };
 
-/// Queue `sig` with details for one thread (group false) or its process. 0, or -ESRCH when it is gone, -EAGAIN when a
-/// real-time signal finds no memory. Any context, tasklist_lock not held.
+/// Queue `sig` with details for one thread (group false) or its process. 0, or -ESRCH when it is
+/// gone, -EAGAIN when a real-time signal finds no memory. Any context, tasklist_lock not held.
 int send_signal_info(task_struct *p, unsigned sig, const kernel_siginfo &info, bool group);
 /// The same with tasklist_lock held.
 int send_signal_locked(task_struct *p, unsigned sig, const kernel_siginfo &info, bool group);
@@ -74,7 +80,8 @@ inline int kill_pgrp(s32 pgrp, unsigned sig)
     info.code = SI_KERNEL;
     return kill_pgrp(pgrp, sig, info);
 }
-/// Whether a signal would have no effect on the current process (blocked or ignored): SIGTTIN/SIGTTOU rules. [P]
+/// Whether a signal would have no effect on the current process (blocked or ignored):
+/// SIGTTIN/SIGTTOU rules. [P]
 bool signal_blocked_or_ignored(unsigned sig);
 /// No process of the group has a parent in another group of the session. Any context.
 bool is_orphaned_pgrp(s32 pgrp);
@@ -84,8 +91,9 @@ s32 task_session(task_struct *t);
 
 /// Set the blocked mask of the current thread (KILL and STOP never are). [P]
 void set_blocked(u64 mask);
-/// Use `mask_addr`'s signal set (size bytes, must be 8; address 0: nothing) until the system call is over: ppoll, pselect6,
-/// epoll_pwait. Afterwards restore_user_sigmask(): `interrupted` leaves the mask for the handler to be entered. [P]
+/// Use `mask_addr`'s signal set (size bytes, must be 8; address 0: nothing) until the system call
+/// is over: ppoll, pselect6, epoll_pwait. Afterwards restore_user_sigmask(): `interrupted` leaves
+/// the mask for the handler to be entered. [P]
 result<void> set_user_sigmask(u64 mask_addr, u64 size);
 void restore_user_sigmask(bool interrupted);
 /// The signal that ended or will be taken next, out of `mask`; 0 none. Used by rt_sigtimedwait. [P]
@@ -95,11 +103,13 @@ void recalc_sigpending();
 /// Handle what is pending before the return to user mode. IRQs on. [P]
 void do_signal(pt_regs *regs);
 
-/// Tell the parent of `t` (group leader) by SIGCHLD and wake its waiters. tasklist_lock held. True: nobody will wait for it.
+/// Tell the parent of `t` (group leader) by SIGCHLD and wake its waiters. tasklist_lock held. True:
+/// nobody will wait for it.
 bool notify_parent(task_struct *t, int code, int status);
 /// End every thread of the current process. [P]
 [[noreturn]] void do_group_exit(int code);
-/// An action changed: what is pending of `sig` and now ignored is dropped. tasklist_lock and s->lock held.
+/// An action changed: what is pending of `sig` and now ignored is dropped. tasklist_lock and
+/// s->lock held.
 void discard_ignored(signal_state *s, unsigned sig);
 /// Drop what a signal set holds. Nobody else may use it.
 void flush_sigqueue(sigpending_set &s);

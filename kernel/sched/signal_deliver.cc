@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The receiving side of signals: what the current thread does about them on its way to user mode, masks, restarts of
-// system calls. Linux: kernel/signal.c get_signal_to_deliver, arch/x86/kernel/signal.c do_signal.
-// Context: process. Locks: signal_state.lock (irqsave); tasklist_lock outside it where a parent is told.
+// The receiving side of signals: what the current thread does about them on its way to user mode,
+// masks, restarts of system calls. Linux: kernel/signal.c get_signal_to_deliver,
+// arch/x86/kernel/signal.c do_signal. Context: process. Locks: signal_state.lock (irqsave);
+// tasklist_lock outside it where a parent is told.
 
 #include "lib/printk.h"
 #include "lib/string.h"
@@ -10,8 +11,8 @@
 
 namespace
 {
-constexpr u64 SYNCHRONOUS = sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGILL) | sigmask(SIGTRAP) |
-                            sigmask(SIGFPE) | sigmask(SIGSYS);
+constexpr u64 SYNCHRONOUS = sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGILL) |
+                            sigmask(SIGTRAP) | sigmask(SIGFPE) | sigmask(SIGSYS);
 
 unsigned first_signal(u64 mask)
 {
@@ -138,17 +139,20 @@ void finish_restart(pt_regs *regs, const kernel_sigaction *act)
     s64 code = -arch_syscall_result(regs);
     if (code != ERESTARTSYS && code != ERESTARTNOINTR && code != ERESTARTNOHAND)
         return;
-    bool again = !act || code == ERESTARTNOINTR || (code == ERESTARTSYS && (act->flags & SA_RESTART));
+    bool again =
+        !act || code == ERESTARTNOINTR || (code == ERESTARTSYS && (act->flags & SA_RESTART));
     if (again)
         arch_restart_syscall(regs);
     else
         arch_set_syscall_result(regs, -EINTR);
 }
 
-void enter_handler(pt_regs *regs, unsigned sig, const kernel_siginfo &info, const kernel_sigaction &act)
+void enter_handler(pt_regs *regs, unsigned sig, const kernel_siginfo &info,
+                   const kernel_sigaction &act)
 {
     task_struct *t = current();
-    signal_frame f{sig, &info, act.handler, act.flags, act.restorer, t->sig.blocked,
+    signal_frame f{sig,           &info,           act.handler,
+                   act.flags,     act.restorer,    t->sig.blocked,
                    t->sig.sas_sp, t->sig.sas_size, t->sig.sas_flags};
     if (t->sig.restore_saved)
         f.blocked = t->sig.saved;
@@ -187,15 +191,16 @@ void do_signal(pt_regs *regs)
 
 void exit_to_user(pt_regs *regs)
 {
-    while (this_cpu()->need_resched ||
-           current()->sigpending.load(std::memory_order_relaxed)) [[unlikely]] {
-        local_irq_enable();
-        if (need_resched())
-            schedule();
-        if (signal_pending())
-            do_signal(regs);
-        local_irq_disable();
-    }
+    while (this_cpu()->need_resched || current()->sigpending.load(std::memory_order_relaxed))
+        [[unlikely]]
+        {
+            local_irq_enable();
+            if (need_resched())
+                schedule();
+            if (signal_pending())
+                do_signal(regs);
+            local_irq_disable();
+        }
     account_time_switch(CPUTIME_USER);
 }
 

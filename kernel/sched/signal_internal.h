@@ -4,9 +4,11 @@
 
 #include "sched/signal.h"
 
-constexpr u64 STOP_SIGNALS = sigmask(SIGSTOP) | sigmask(SIGTSTP) | sigmask(SIGTTIN) | sigmask(SIGTTOU);
+constexpr u64 STOP_SIGNALS =
+    sigmask(SIGSTOP) | sigmask(SIGTSTP) | sigmask(SIGTTIN) | sigmask(SIGTTOU);
 /// Without a handler these do nothing.
-constexpr u64 IGNORED_SIGNALS = sigmask(SIGCHLD) | sigmask(SIGCONT) | sigmask(SIGURG) | sigmask(SIGWINCH);
+constexpr u64 IGNORED_SIGNALS =
+    sigmask(SIGCHLD) | sigmask(SIGCONT) | sigmask(SIGURG) | sigmask(SIGWINCH);
 
 /// All threads are to end with `code` (as wait4 stores it). Locked.
 void start_group_exit(signal_state *s, int code);

@@ -4,8 +4,9 @@
 
 #include "lib/list.h"
 
-/// What Linux passes as siginfo_t, without its padding: three words, then the union's first 32 bytes (x86_64 layout, offset
-/// 16): pid/uid/status/utime/stime, or fault address, or timer id/overrun/value.
+/// What Linux passes as siginfo_t, without its padding: three words, then the union's first 32
+/// bytes (x86_64 layout, offset 16): pid/uid/status/utime/stime, or fault address, or timer
+/// id/overrun/value.
 struct kernel_siginfo {
     s32 signo = 0, err = 0, code = 0, pad = 0;
     union {
@@ -33,13 +34,14 @@ struct sigpending_set {
     list<sigqueue, &sigqueue::node> queue;
 };
 
-/// A thread's own signal state. `blocked` is written by the thread itself only, under signal_state.lock.
+/// A thread's own signal state. `blocked` is written by the thread itself only, under
+/// signal_state.lock.
 struct thread_signals {
     u64 blocked = 0;
-    u64 saved = 0;             // to be restored after the handler (rt_sigsuspend, ppoll, epoll_pwait)
+    u64 saved = 0; // to be restored after the handler (rt_sigsuspend, ppoll, epoll_pwait)
     bool restore_saved = false;
-    bool restart = false;      // the system call ended with a restart code
-    bool stopped = false;      // counted in signal_state.nr_stopped
+    bool restart = false; // the system call ended with a restart code
+    bool stopped = false; // counted in signal_state.nr_stopped
     sigpending_set pending;
     u64 sas_sp = 0, sas_size = 0; // sigaltstack
     u32 sas_flags = 2;            // SS_DISABLE

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Waiting for children (wait4, waitid). Linux: kernel/exit.c do_wait. Children belong to the process, that is to its group
-// leader, whichever thread made them. Context: process. Locks: tasklist_lock.
+// Waiting for children (wait4, waitid). Linux: kernel/exit.c do_wait. Children belong to the
+// process, that is to its group leader, whichever thread made them. Context: process. Locks:
+// tasklist_lock.
 
 #include "sched/process.h"
 #include "sched/signal_internal.h"
@@ -20,10 +21,12 @@ bool eligible(const task_struct *c, s32 pid)
 void fill_usage(task_struct *c, wait_result *r)
 {
     signal_state *s = c->signal;
-    // A stopped child's threads are still accounted in themselves; good enough is the leader and the gone.
+    // A stopped child's threads are still accounted in themselves; good enough is the leader and
+    // the gone.
     bool dead = c->exit_state.load() != 0;
-    r->usage = {s->utime + s->cutime + (dead ? 0 : c->utime), s->stime + s->cstime + (dead ? 0 : c->stime),
-                max(s->maxrss, s->cmaxrss), s->nvcsw, s->nivcsw};
+    r->usage = {s->utime + s->cutime + (dead ? 0 : c->utime),
+                s->stime + s->cstime + (dead ? 0 : c->stime), max(s->maxrss, s->cmaxrss), s->nvcsw,
+                s->nivcsw};
 }
 
 bool try_zombie(task_struct *c, u32 options, wait_result *r, task_struct **release)

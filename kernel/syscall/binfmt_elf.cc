@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Loading ELF64 programs: static, static-pie, and dynamic ones through their PT_INTERP. Linux: fs/binfmt_elf.c.
-// Context: process. Every number in the file is hostile: sizes and places are checked before they are used.
+// Loading ELF64 programs: static, static-pie, and dynamic ones through their PT_INTERP. Linux:
+// fs/binfmt_elf.c. Context: process. Every number in the file is hostile: sizes and places are
+// checked before they are used.
 
 #include "lib/cmdline.h"
 #include "lib/random.h"
@@ -57,7 +58,8 @@ struct elf_image : pinned {
 
 result<void> check_header(const elf64_ehdr &eh)
 {
-    static constexpr u8 magic[] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; // 64 bits, little-endian, version 1
+    static constexpr u8 magic[] = {0x7f, 'E', 'L', 'F',
+                                   2,    1,   1}; // 64 bits, little-endian, version 1
     if (memcmp(eh.ident, magic, sizeof(magic)) || (eh.type != ET_EXEC && eh.type != ET_DYN) ||
         eh.machine != arch_elf_machine || eh.phentsize != sizeof(elf64_phdr) || !eh.phnum ||
         eh.phnum > MAX_PHNUM)
@@ -115,7 +117,8 @@ result<void> map_segment(mm_struct *mm, file *f, const elf64_phdr &p, u64 bias)
             TRY_VOID(mm_clear(mm, file_end, mapped - file_end));
     }
     if (end > mapped)
-        TRY(do_mmap(mm, mapped, end - mapped, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, nullptr, 0));
+        TRY(do_mmap(mm, mapped, end - mapped, prot, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS,
+                    nullptr, 0));
     return {};
 }
 
@@ -135,7 +138,8 @@ result<u64> choose_bias(mm_struct *mm, const elf_image &e, bool interpreter)
     u64 lo = e.lowest(), len = align_up(e.highest(), PAGE_SIZE) - lo;
     if (interpreter) {
         // Find room by mapping it all as inaccessible; the segments replace it piece by piece.
-        u64 at = TRY(do_mmap(mm, 0, len, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, nullptr, 0));
+        u64 at =
+            TRY(do_mmap(mm, 0, len, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, nullptr, 0));
         return at - lo;
     }
     u64 base = align_down(TASK_SIZE / 3 * 2, PAGE_SIZE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Programs that start with "#!": their first line names an interpreter and at most one argument for it.
-// Linux: fs/binfmt_script.c. Context: process.
+// Programs that start with "#!": their first line names an interpreter and at most one argument for
+// it. Linux: fs/binfmt_script.c. Context: process.
 
 #include "lib/string.h"
 #include "mm/slab.h"
@@ -18,7 +18,10 @@ char *copy_string(const char *s, size_t n)
     return c;
 }
 
-bool blank(char c) { return c == ' ' || c == '\t'; }
+bool blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
 
 /// Put `s` before the other replacement strings; takes it over, also when it fails.
 result<void> push_prefix(binprm &b, char *s)
@@ -54,7 +57,8 @@ result<bool> load_script(binprm &b)
         arg++;
     if (b.nr_prefix + 3 > sizeof(b.prefix) / sizeof(b.prefix[0]))
         return error{ELOOP};
-    // The script's own path replaces argv[0] (of an earlier script: that one's interpreter stands there already).
+    // The script's own path replaces argv[0] (of an earlier script: that one's interpreter stands
+    // there already).
     if (b.nr_prefix == 0)
         TRY_VOID(push_prefix(b, copy_string(b.filename, strlen(b.filename))));
     if (arg < end)

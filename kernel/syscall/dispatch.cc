@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Where every system call passes: number → function. Linux: arch/x86/kernel/entry_64.S system_call and its table.
-// Context: process, from syscall_entry with IRQs off. No locks.
+// Where every system call passes: number → function. Linux: arch/x86/kernel/entry_64.S system_call
+// and its table. Context: process, from syscall_entry with IRQs off. No locks.
 
 #include "lib/printk.h"
 #include "sched/sched.h"
@@ -24,7 +24,10 @@ std::atomic<u64> reported[NR_SYSCALLS / 64];
 }
 
 /// For traces; null: no such call.
-const char *syscall_name(u64 nr) { return nr < NR_SYSCALLS ? syscall_table.entry[nr].name : nullptr; }
+const char *syscall_name(u64 nr)
+{
+    return nr < NR_SYSCALLS ? syscall_table.entry[nr].name : nullptr;
+}
 
 /// Restart codes: exit_to_user() must look at them even if no signal is left (sched/signal.cc).
 [[gnu::cold, gnu::noinline]] void want_restart(task_struct *t)
@@ -42,8 +45,8 @@ s64 do_syscall(pt_regs *regs)
     task_struct *t = current();
     t->syscall_nr = static_cast<s32>(nr);
     if (trace_enabled(trace_event::sys_enter)) [[unlikely]]
-        trace(trace_event::sys_enter, nr, syscall_name(nr), syscall_arg(regs, 0), syscall_arg(regs, 1),
-              syscall_arg(regs, 2), syscall_arg(regs, 3));
+        trace(trace_event::sys_enter, nr, syscall_name(nr), syscall_arg(regs, 0),
+              syscall_arg(regs, 1), syscall_arg(regs, 2), syscall_arg(regs, 3));
     s64 ret;
     if (nr < NR_SYSCALLS && syscall_table.entry[nr].call) [[likely]]
         ret = syscall_table.entry[nr].call(regs);

@@ -13,7 +13,8 @@
 
 namespace
 {
-const process_file_ops file_ops{files_dup, files_get, files_put, fs_struct_dup, fs_struct_get, fs_struct_put};
+const process_file_ops file_ops{files_dup,     files_get,     files_put,
+                                fs_struct_dup, fs_struct_get, fs_struct_put};
 
 int exec_init()
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// execve in three steps: exec.cc collects the file and the strings, binfmt_*.cc builds the new address space without touching
-// the old one, and only when nothing can fail any more the task changes over. Linux: fs/exec.c, struct linux_binprm.
+// execve in three steps: exec.cc collects the file and the strings, binfmt_*.cc builds the new
+// address space without touching the old one, and only when nothing can fail any more the task
+// changes over. Linux: fs/exec.c, struct linux_binprm.
 #pragma once
 
 #include "fs/fs.h"
@@ -24,7 +25,7 @@ struct string_vector {
 /// A program being started.
 struct binprm : pinned {
     const char *filename = nullptr; // as given
-    char *interp = nullptr;         // what is loaded: filename, or the last #! interpreter (kmalloc)
+    char *interp = nullptr; // what is loaded: filename, or the last #! interpreter (kmalloc)
     file_ptr exe;
     char buf[BINPRM_BUF_SIZE] = {}; // start of the file, zero filled
     size_t buf_len = 0;
@@ -34,7 +35,7 @@ struct binprm : pinned {
     unsigned nr_prefix = 0;
 
     mm_struct *mm = nullptr;
-    u64 p = 0;         // lowest used stack address
+    u64 p = 0; // lowest used stack address
     u64 stack_top = 0;
     u64 *strings = nullptr; // addresses of argv strings, then envp strings (vzalloc)
     size_t argc = 0, envc = 0;
@@ -49,14 +50,17 @@ struct binprm : pinned {
 
 /// Open `path` for execution and read its start: ENOENT, EACCES, … [P]
 result<void> open_exec(binprm &b, const char *path);
-/// If b's file starts with "#!", make its interpreter the file to load. True: look again. ENOEXEC. [P]
+/// If b's file starts with "#!", make its interpreter the file to load. True: look again. ENOEXEC.
+/// [P]
 result<bool> load_script(binprm &b);
-/// Map the ELF file (and its PT_INTERP) into b.mm; fills in the addresses. ENOEXEC when it is no ELF file for us. [P]
+/// Map the ELF file (and its PT_INTERP) into b.mm; fills in the addresses. ENOEXEC when it is no
+/// ELF file for us. [P]
 result<void> load_elf(binprm &b);
-/// Place strings, argc, argv, envp and the auxiliary vector; b.p becomes the initial stack pointer. [P]
+/// Place strings, argc, argv, envp and the auxiliary vector; b.p becomes the initial stack pointer.
+/// [P]
 result<void> setup_arg_pages(binprm &b);
 result<void> create_elf_tables(binprm &b);
 
-/// Run `path` in place of the current kernel thread, which has files, fs and signal state (process 1). Returns -errno; on
-/// success it does not return. [P]
+/// Run `path` in place of the current kernel thread, which has files, fs and signal state (process
+/// 1). Returns -errno; on success it does not return. [P]
 int kernel_execve(const char *path, const char *const argv[], const char *const envp[]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The initial stack of a program: strings, argv, envp, auxiliary vector. Linux: fs/exec.c copy_strings, fs/binfmt_elf.c
-// create_elf_tables; System V ABI x86_64 §3.4.1.
-// Context: process. The new mm is still private to us.
+// The initial stack of a program: strings, argv, envp, auxiliary vector. Linux: fs/exec.c
+// copy_strings, fs/binfmt_elf.c create_elf_tables; System V ABI x86_64 §3.4.1. Context: process.
+// The new mm is still private to us.
 
 #include "lib/cmdline.h"
 #include "lib/random.h"
@@ -12,9 +12,10 @@
 
 namespace
 {
-constexpr u64 AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7, AT_FLAGS = 8, AT_ENTRY = 9,
-              AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14, AT_PLATFORM = 15, AT_HWCAP = 16,
-              AT_CLKTCK = 17, AT_SECURE = 23, AT_RANDOM = 25, AT_EXECFN = 31;
+constexpr u64 AT_NULL = 0, AT_PHDR = 3, AT_PHENT = 4, AT_PHNUM = 5, AT_PAGESZ = 6, AT_BASE = 7,
+              AT_FLAGS = 8, AT_ENTRY = 9, AT_UID = 11, AT_EUID = 12, AT_GID = 13, AT_EGID = 14,
+              AT_PLATFORM = 15, AT_HWCAP = 16, AT_CLKTCK = 17, AT_SECURE = 23, AT_RANDOM = 25,
+              AT_EXECFN = 31;
 constexpr size_t AUXV_PAIRS = 19;
 constexpr u64 USER_HZ = 100;
 constexpr u64 ELF64_PHDR_SIZE = 56;
@@ -27,9 +28,13 @@ u64 random_pages(u32 mask)
 }
 
 /// Copies strings downwards from the top of the new stack.
-class string_copier : pinned {
-  public:
-    string_copier(binprm &b, u64 limit) : b_{b}, left_{limit}, bounce_{static_cast<char *>(get_free_pages(GFP_KERNEL, 0))} {}
+class string_copier : pinned
+{
+public:
+    string_copier(binprm &b, u64 limit)
+        : b_{b}, left_{limit}, bounce_{static_cast<char *>(get_free_pages(GFP_KERNEL, 0))}
+    {
+    }
     ~string_copier() { free_pages(bounce_); }
 
     result<void> kernel(const char *s) { return put(s, strlen(s) + 1); }
@@ -51,7 +56,7 @@ class string_copier : pinned {
         return {};
     }
 
-  private:
+private:
     /// Length with NUL; the first page of it is in bounce_.
     result<size_t> fetch(u64 addr)
     {
@@ -67,7 +72,8 @@ class string_copier : pinned {
     }
     result<size_t> piece(u64 addr)
     {
-        ssize_t n = arch_strncpy_from_user(bounce_, reinterpret_cast<const char *>(addr), PAGE_SIZE);
+        ssize_t n =
+            arch_strncpy_from_user(bounce_, reinterpret_cast<const char *>(addr), PAGE_SIZE);
         if (n < 0)
             return error{EFAULT};
         return static_cast<size_t>(n);
@@ -78,7 +84,8 @@ class string_copier : pinned {
         b_.p -= n;
         return mm_write(b_.mm, b_.p, s, n);
     }
-    /// The program may change the string meanwhile: what counts is the length found first, and the final NUL.
+    /// The program may change the string meanwhile: what counts is the length found first, and the
+    /// final NUL.
     result<void> put_long(u64 addr, size_t n)
     {
         TRY_VOID(charge(n));
@@ -106,7 +113,8 @@ result<size_t> count(const string_vector &v, u64 limit)
 }
 
 /// Strings [skip,n) of `v`, last first, their addresses to out[0…].
-result<void> copy_vector(binprm &b, string_copier &c, const string_vector &v, size_t skip, size_t n, u64 *out)
+result<void> copy_vector(binprm &b, string_copier &c, const string_vector &v, size_t skip, size_t n,
+                         u64 *out)
 {
     while (n-- > skip) {
         u64 s = TRY(v.at(n));
@@ -168,8 +176,8 @@ result<void> setup_arg_pages(binprm &b)
     u64 gap = max(min(mm->def_stack_limit, TASK_SIZE / 6 * 5), u64{128} << 20);
     mm->mmap_base = top - align_up(gap, PAGE_SIZE) - PAGE_SIZE - random_pages(MMAP_RANDOM);
     u64 first = 32 * PAGE_SIZE;
-    TRY(do_mmap(mm, top - first, first, VM_READ | VM_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_GROWSDOWN | MAP_ANONYMOUS,
-                nullptr, 0));
+    TRY(do_mmap(mm, top - first, first, VM_READ | VM_WRITE,
+                MAP_PRIVATE | MAP_FIXED | MAP_GROWSDOWN | MAP_ANONYMOUS, nullptr, 0));
     b.stack_top = top;
     b.p = top - sizeof(u64); // Linux leaves a null word at the very top
     return copy_all(b, max(min(stack_limit / 4, u64{6} << 20), u64{32} * PAGE_SIZE));

@@ -1,23 +1,42 @@
 // SPDX-License-Identifier: MIT
-// Who a process is: pids, sessions and groups, user and group ids. Linux: kernel/sys.c, kernel/groups.c.
-// Context: process. Locks: tasklist_lock for what other processes can see. Credentials belong to the thread, as in Linux;
-// libc changes all threads. Supplementary groups are not kept: the only permission that is checked is euid 0.
+// Who a process is: pids, sessions and groups, user and group ids. Linux: kernel/sys.c,
+// kernel/groups.c. Context: process. Locks: tasklist_lock for what other processes can see.
+// Credentials belong to the thread, as in Linux; libc changes all threads. Supplementary groups are
+// not kept: the only permission that is checked is euid 0.
 
 #include "sched/process.h"
 #include "syscall/process.h"
 
-result<s32> sys_getpid() { return current()->tgid; }
-result<s32> sys_gettid() { return current()->pid; }
+result<s32> sys_getpid()
+{
+    return current()->tgid;
+}
+result<s32> sys_gettid()
+{
+    return current()->pid;
+}
 result<s32> sys_getppid()
 {
     spin_guard<irqsave> g{tasklist_lock};
     task_struct *p = current()->group_leader->parent;
     return p ? p->tgid : 0;
 }
-result<s32> sys_getuid() { return current()->uid; }
-result<s32> sys_geteuid() { return current()->euid; }
-result<s32> sys_getgid() { return current()->gid; }
-result<s32> sys_getegid() { return current()->egid; }
+result<s32> sys_getuid()
+{
+    return current()->uid;
+}
+result<s32> sys_geteuid()
+{
+    return current()->euid;
+}
+result<s32> sys_getgid()
+{
+    return current()->gid;
+}
+result<s32> sys_getegid()
+{
+    return current()->egid;
+}
 
 namespace
 {
@@ -25,9 +44,18 @@ namespace
 struct id_set {
     s32 &real, &effective, &saved;
 };
-id_set users() { return {current()->uid, current()->euid, current()->suid}; }
-id_set groups() { return {current()->gid, current()->egid, current()->sgid}; }
-bool privileged() { return current()->euid == 0; }
+id_set users()
+{
+    return {current()->uid, current()->euid, current()->suid};
+}
+id_set groups()
+{
+    return {current()->gid, current()->egid, current()->sgid};
+}
+bool privileged()
+{
+    return current()->euid == 0;
+}
 
 result<void> set_id(id_set s, s32 id)
 {
@@ -83,16 +111,46 @@ result<void> get_res(id_set s, user_ptr<s32> r, user_ptr<s32> e, user_ptr<s32> s
 }
 } // namespace
 
-result<void> sys_setuid(s32 id) { return set_id(users(), id); }
-result<void> sys_setgid(s32 id) { return set_id(groups(), id); }
-result<void> sys_setreuid(s32 r, s32 e) { return set_re(users(), r, e); }
-result<void> sys_setregid(s32 r, s32 e) { return set_re(groups(), r, e); }
-result<void> sys_setresuid(s32 r, s32 e, s32 s) { return set_res(users(), r, e, s); }
-result<void> sys_setresgid(s32 r, s32 e, s32 s) { return set_res(groups(), r, e, s); }
-result<void> sys_getresuid(user_ptr<s32> r, user_ptr<s32> e, user_ptr<s32> s) { return get_res(users(), r, e, s); }
-result<void> sys_getresgid(user_ptr<s32> r, user_ptr<s32> e, user_ptr<s32> s) { return get_res(groups(), r, e, s); }
-result<s32> sys_setfsuid(s32) { return current()->euid; }
-result<s32> sys_setfsgid(s32) { return current()->egid; }
+result<void> sys_setuid(s32 id)
+{
+    return set_id(users(), id);
+}
+result<void> sys_setgid(s32 id)
+{
+    return set_id(groups(), id);
+}
+result<void> sys_setreuid(s32 r, s32 e)
+{
+    return set_re(users(), r, e);
+}
+result<void> sys_setregid(s32 r, s32 e)
+{
+    return set_re(groups(), r, e);
+}
+result<void> sys_setresuid(s32 r, s32 e, s32 s)
+{
+    return set_res(users(), r, e, s);
+}
+result<void> sys_setresgid(s32 r, s32 e, s32 s)
+{
+    return set_res(groups(), r, e, s);
+}
+result<void> sys_getresuid(user_ptr<s32> r, user_ptr<s32> e, user_ptr<s32> s)
+{
+    return get_res(users(), r, e, s);
+}
+result<void> sys_getresgid(user_ptr<s32> r, user_ptr<s32> e, user_ptr<s32> s)
+{
+    return get_res(groups(), r, e, s);
+}
+result<s32> sys_setfsuid(s32)
+{
+    return current()->euid;
+}
+result<s32> sys_setfsgid(s32)
+{
+    return current()->egid;
+}
 
 result<int> sys_getgroups(int n, user_ptr<u32>)
 {
@@ -118,7 +176,8 @@ struct group_walk {
 void find_group(task_struct *t, void *arg)
 {
     auto *w = static_cast<group_walk *>(arg);
-    if (t->signal && t->signal->pgrp == w->pgrp && (!w->session || t->signal->session == w->session))
+    if (t->signal && t->signal->pgrp == w->pgrp &&
+        (!w->session || t->signal->session == w->session))
         w->found = true;
 }
 /// Whether a process group exists (in that session, if not 0).
@@ -198,7 +257,10 @@ result<s32> sys_getpgid(s32 pid)
     put_task(t);
     return id;
 }
-result<s32> sys_getpgrp() { return current()->signal->pgrp; }
+result<s32> sys_getpgrp()
+{
+    return current()->signal->pgrp;
+}
 result<s32> sys_getsid(s32 pid)
 {
     task_struct *t = TRY(find_process(pid));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Memory calls: decode, find the file, hand on to mm/. Linux: mm/mmap.c, mm/mremap.c, mm/msync.c, mm/mlock.c.
-// Context: process. There is no swap, so locking memory means no more than that it exists.
+// Memory calls: decode, find the file, hand on to mm/. Linux: mm/mmap.c, mm/mremap.c, mm/msync.c,
+// mm/mlock.c. Context: process. There is no swap, so locking memory means no more than that it
+// exists.
 
 #include "syscall/mm.h"
 #include "fs/fs.h"
@@ -41,7 +42,10 @@ result<u64> sys_mmap(u64 addr, u64 len, u32 prot, u32 flags, int fd, u64 off)
     return do_mmap(mm, addr, len, prot, flags, f.get(), off);
 }
 
-result<void> sys_munmap(u64 addr, u64 len) { return do_munmap(current()->mm, addr, len); }
+result<void> sys_munmap(u64 addr, u64 len)
+{
+    return do_munmap(current()->mm, addr, len);
+}
 
 result<void> sys_mprotect(u64 addr, u64 len, u32 prot)
 {
@@ -56,12 +60,19 @@ result<u64> sys_mremap(u64 addr, u64 old_len, u64 new_len, u32 flags, u64 new_ad
     return do_mremap(current()->mm, addr, old_len, new_len, flags, new_addr);
 }
 
-result<u64> sys_brk(u64 brk) { return do_brk(current()->mm, brk); }
-result<void> sys_madvise(u64 addr, u64 len, int advice) { return do_madvise(current()->mm, addr, len, advice); }
+result<u64> sys_brk(u64 brk)
+{
+    return do_brk(current()->mm, brk);
+}
+result<void> sys_madvise(u64 addr, u64 len, int advice)
+{
+    return do_madvise(current()->mm, addr, len, advice);
+}
 
 result<void> sys_msync(u64 addr, u64 len, u32 flags)
 {
-    if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || ((flags & MS_ASYNC) && (flags & MS_SYNC)))
+    if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
+        ((flags & MS_ASYNC) && (flags & MS_SYNC)))
         return error{EINVAL};
     return mm_check_mapped(current()->mm, addr, len); // shared pages are the file's own
 }
@@ -71,11 +82,17 @@ result<void> sys_mlock(u64 addr, u64 len)
     u64 start = align_down(addr, PAGE_SIZE);
     return mm_check_mapped(current()->mm, start, len + (addr - start));
 }
-result<void> sys_munlock(u64 addr, u64 len) { return sys_mlock(addr, len); }
+result<void> sys_munlock(u64 addr, u64 len)
+{
+    return sys_mlock(addr, len);
+}
 result<void> sys_mlockall(u32 flags)
 {
     if (!flags || (flags & ~3u))
         return error{EINVAL};
     return {};
 }
-result<void> sys_munlockall() { return {}; }
+result<void> sys_munlockall()
+{
+    return {};
+}

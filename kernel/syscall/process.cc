@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Making, ending and awaiting processes; futex; thread set-up. Linux: kernel/fork.c, kernel/exit.c, kernel/futex.c, kernel/sys.c.
-// Context: process.
+// Making, ending and awaiting processes; futex; thread set-up. Linux: kernel/fork.c, kernel/exit.c,
+// kernel/futex.c, kernel/sys.c. Context: process.
 
 #include "syscall/process.h"
 #include "lib/string.h"
@@ -9,15 +9,27 @@
 #include "syscall/rusage.h"
 #include "syscall/time.h"
 
-result<s32> sys_fork(pt_regs *regs) { return do_fork(SIGCHLD, 0, 0, 0, 0, regs); }
-result<s32> sys_vfork(pt_regs *regs) { return do_fork(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0, regs); }
+result<s32> sys_fork(pt_regs *regs)
+{
+    return do_fork(SIGCHLD, 0, 0, 0, 0, regs);
+}
+result<s32> sys_vfork(pt_regs *regs)
+{
+    return do_fork(CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0, regs);
+}
 result<s32> sys_clone(pt_regs *regs, u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 {
     return do_fork(flags, stack, parent_tid, child_tid, tls, regs);
 }
 
-result<void> sys_exit(int code) { do_exit((code & 0xff) << 8); }
-result<void> sys_exit_group(int code) { do_group_exit((code & 0xff) << 8); }
+result<void> sys_exit(int code)
+{
+    do_exit((code & 0xff) << 8);
+}
+result<void> sys_exit_group(int code)
+{
+    do_group_exit((code & 0xff) << 8);
+}
 
 result<s32> sys_wait4(s32 pid, user_ptr<s32> status, u32 options, user_ptr<void> usage)
 {
@@ -100,8 +112,8 @@ result<void> sys_get_robust_list(s32 pid, user_ptr<u64> head, user_ptr<u64> len)
 
 namespace
 {
-constexpr u32 FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5,
-              FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10;
+constexpr u32 FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4,
+              FUTEX_WAKE_OP = 5, FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10;
 constexpr u32 FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
 
 /// The moment at which a wait ends, on the ktime scale.
@@ -164,8 +176,8 @@ result<void> sys_arch_prctl(u32 code, u64 addr)
 
 result<s64> sys_prctl(int option, u64 a2, u64, u64, u64)
 {
-    constexpr int PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, PR_GET_NAME = 16,
-                  PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
+    constexpr int PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15,
+                  PR_GET_NAME = 16, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
     task_struct *t = current();
     switch (option) {
     case PR_SET_NAME: {
@@ -183,7 +195,8 @@ result<s64> sys_prctl(int option, u64 a2, u64, u64, u64)
     case PR_SET_DUMPABLE:
         return a2 > 1 ? result<s64>{error{EINVAL}} : result<s64>{0};
     case PR_SET_NO_NEW_PRIVS:
-        return a2 == 1 ? result<s64>{0} : result<s64>{error{EINVAL}}; // execve grants nothing here anyway
+        return a2 == 1 ? result<s64>{0}
+                       : result<s64>{error{EINVAL}}; // execve grants nothing here anyway
     case PR_GET_NO_NEW_PRIVS:
         return 0;
     case PR_SET_PDEATHSIG:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// System calls on processes, credentials and scheduling. Effects and errors as in the Linux manual pages of section 2. All [P].
+// System calls on processes, credentials and scheduling. Effects and errors as in the Linux manual
+// pages of section 2. All [P].
 #pragma once
 
 #include "syscall/syscall.h"

@@ -13,4 +13,7 @@ struct user_rusage {
 };
 static_assert(sizeof(user_rusage) == 144);
 user_rusage make_rusage(const child_usage &u);
-inline u64 mm_rss(const mm_struct *mm) { return mm ? mm->rss.load(std::memory_order_relaxed) : 0; }
+inline u64 mm_rss(const mm_struct *mm)
+{
+    return mm ? mm->rss.load(std::memory_order_relaxed) : 0;
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scheduling policy and affinity. Linux: kernel/sched/core.c. There is one class, SCHED_OTHER (BATCH and IDLE are accepted as it);
-// the real-time ones are refused. Context: process.
+// Scheduling policy and affinity. Linux: kernel/sched/core.c. There is one class, SCHED_OTHER
+// (BATCH and IDLE are accepted as it); the real-time ones are refused. Context: process.
 
 #include "lib/string.h"
 #include "sched/process.h"
@@ -26,7 +26,10 @@ result<task_struct *> find_task(s32 pid)
     return t;
 }
 
-bool normal(int policy) { return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE; }
+bool normal(int policy)
+{
+    return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE;
+}
 } // namespace
 
 result<void> sys_sched_yield()

@@ -26,7 +26,8 @@ kernel_siginfo from_user(int code)
 bool may_signal(const task_struct *t, unsigned sig)
 {
     const task_struct *me = current();
-    if (!me->euid || me->euid == t->suid || me->euid == t->uid || me->uid == t->suid || me->uid == t->uid)
+    if (!me->euid || me->euid == t->suid || me->euid == t->uid || me->uid == t->suid ||
+        me->uid == t->uid)
         return true;
     return sig == SIGCONT && t->signal && t->signal->session == me->signal->session;
 }
@@ -107,7 +108,10 @@ result<void> sys_tgkill(s32 tgid, s32 pid, u32 sig)
         return error{EINVAL};
     return signal_thread(tgid, pid, sig);
 }
-result<void> sys_tkill(s32 pid, u32 sig) { return signal_thread(0, pid, sig); }
+result<void> sys_tkill(s32 pid, u32 sig)
+{
+    return signal_thread(0, pid, sig);
+}
 
 result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> uinfo)
 {
@@ -127,7 +131,8 @@ result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> uinfo)
     return {};
 }
 
-result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act, user_ptr<kernel_sigaction> old, u64 size)
+result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act,
+                              user_ptr<kernel_sigaction> old, u64 size)
 {
     if (size != SIGSET_SIZE || sig < 1 || sig > NSIG)
         return error{EINVAL};
@@ -299,9 +304,10 @@ result<void> sys_sigaltstack(pt_regs *regs, user_ptr<void> ss, user_ptr<void> ol
     } now{}, next{};
     task_struct *t = current();
     u64 sp = regs_sp(regs);
-    bool on_it = !(t->sig.sas_flags & SS_DISABLE) && sp > t->sig.sas_sp && sp - t->sig.sas_sp <= t->sig.sas_size;
-    now = {t->sig.sas_sp, static_cast<s32>(t->sig.sas_size ? (on_it ? SS_ONSTACK : 0) : SS_DISABLE), 0,
-           t->sig.sas_size};
+    bool on_it = !(t->sig.sas_flags & SS_DISABLE) && sp > t->sig.sas_sp &&
+                 sp - t->sig.sas_sp <= t->sig.sas_size;
+    now = {t->sig.sas_sp, static_cast<s32>(t->sig.sas_size ? (on_it ? SS_ONSTACK : 0) : SS_DISABLE),
+           0, t->sig.sas_size};
     if (ss) {
         TRY_VOID(copy_from_user(&next, ss.cast<const void>(), sizeof(next)));
         if (on_it)

@@ -9,7 +9,8 @@ result<void> sys_kill(s32 pid, u32 sig);
 result<void> sys_tgkill(s32 tgid, s32 pid, u32 sig);
 result<void> sys_tkill(s32 pid, u32 sig);
 result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> info);
-result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act, user_ptr<kernel_sigaction> old, u64 size);
+result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act,
+                              user_ptr<kernel_sigaction> old, u64 size);
 result<void> sys_rt_sigprocmask(int how, user_ptr<u64> set, user_ptr<u64> old, u64 size);
 result<void> sys_rt_sigpending(user_ptr<void> set, u64 size);
 result<s64> sys_rt_sigtimedwait(user_ptr<u64> set, user_ptr<void> info, u64 timeout, u64 size);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// How a system call is written. A call `name` is a typed function in one of syscall/*.cc, declared in a header next to it
-// that table.cc includes, and listed in syscall/table.h:
+// How a system call is written. A call `name` is a typed function in one of syscall/*.cc, declared
+// in a header next to it that table.cc includes, and listed in syscall/table.h:
 //
 //     result<size_t> sys_read(int fd, user_ptr<void> buf, size_t n);          // syscall/file.h
 //     SYSCALL(0, read)                                                        // syscall/table.h
 //
-// Parameters (at most six): integers (cut to their type, as in Linux), user_ptr<T>, or a leading `pt_regs *` for calls that
-// work on the user's registers. Result: result<T> with T integral, or result<void> = 0; errors become -errno here, at
-// this one place. ERESTARTSYS asks for the call to be restarted after a signal (sched/signal.h).
+// Parameters (at most six): integers (cut to their type, as in Linux), user_ptr<T>, or a leading
+// `pt_regs *` for calls that work on the user's registers. Result: result<T> with T integral, or
+// result<void> = 0; errors become -errno here, at this one place. ERESTARTSYS asks for the call to
+// be restarted after a signal (sched/signal.h).
 #pragma once
 
 #include "asm/ptregs.h"
@@ -30,20 +31,32 @@ extern const syscall_entries syscall_table;
 namespace syscall_detail
 {
 /// A register as a parameter of type T.
-template <class T> inline T decode(u64 v) { return static_cast<T>(v); }
+template <class T>
+inline T decode(u64 v)
+{
+    return static_cast<T>(v);
+}
 
-template <class T> inline s64 encode(const result<T> &r)
+template <class T>
+inline s64 encode(const result<T> &r)
 {
     return r ? static_cast<s64>(*r) : -static_cast<s64>(r.err());
 }
-inline s64 encode(const result<void> &r) { return -static_cast<s64>(r.err()); }
+inline s64 encode(const result<void> &r)
+{
+    return -static_cast<s64>(r.err());
+}
 
 /// Whether the first parameter is the registers.
-template <class... A> constexpr bool takes_regs = false;
-template <class... A> constexpr bool takes_regs<pt_regs *, A...> = true;
+template <class... A>
+constexpr bool takes_regs = false;
+template <class... A>
+constexpr bool takes_regs<pt_regs *, A...> = true;
 
-/// Parameter I of a call, whose registers `r` are: a pt_regs * is passed on, the others are counted from the first register.
-template <bool Regs, size_t I, class T> inline T argument(pt_regs *r)
+/// Parameter I of a call, whose registers `r` are: a pt_regs * is passed on, the others are counted
+/// from the first register.
+template <bool Regs, size_t I, class T>
+inline T argument(pt_regs *r)
 {
     if constexpr (Regs && I == 0)
         return r;
@@ -51,12 +64,15 @@ template <bool Regs, size_t I, class T> inline T argument(pt_regs *r)
         return decode<T>(syscall_arg(r, I - Regs));
 }
 
-template <auto F> struct glue;
-template <class R, class... A, R (*F)(A...)> struct glue<F> {
+template <auto F>
+struct glue;
+template <class R, class... A, R (*F)(A...)>
+struct glue<F> {
     static constexpr bool regs = takes_regs<A...>;
     static constexpr u8 nargs = sizeof...(A) - regs;
     static_assert(nargs <= 6);
-    template <size_t... I> static s64 invoke([[maybe_unused]] pt_regs *r, std::index_sequence<I...>)
+    template <size_t... I>
+    static s64 invoke([[maybe_unused]] pt_regs *r, std::index_sequence<I...>)
     {
         return encode(F(argument<regs, I, A>(r)...));
     }

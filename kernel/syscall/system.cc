@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The machine's name, memory, limits, log and end. Linux: kernel/sys.c, kernel/reboot.c, kernel/printk.c.
-// Context: process. Locks: uts_lock for the host name.
+// The machine's name, memory, limits, log and end. Linux: kernel/sys.c, kernel/reboot.c,
+// kernel/printk.c. Context: process. Locks: uts_lock for the host name.
 
 #include "syscall/system.h"
 #include "lib/random.h"
@@ -35,7 +35,8 @@ result<void> set_name(char *field, user_ptr<const char> name, int len)
 
 void get_uts_field(unsigned field, char out[UTS_LEN + 1])
 {
-    char *const fields[] = {uts.sysname, uts.nodename, uts.release, uts.version, uts.machine, uts.domainname};
+    char *const fields[] = {uts.sysname, uts.nodename, uts.release,
+                            uts.version, uts.machine,  uts.domainname};
     spin_guard<irqsave> g{uts_lock};
     strlcpy(out, fields[field], UTS_LEN + 1);
 }
@@ -56,12 +57,21 @@ result<void> sys_uname(user_ptr<void> buf)
     strlcpy(u.machine, arch_platform(), sizeof(u.machine));
     return copy_to_user(buf, &u, sizeof(u));
 }
-result<void> sys_sethostname(user_ptr<const char> name, int len) { return set_name(uts.nodename, name, len); }
-result<void> sys_setdomainname(user_ptr<const char> name, int len) { return set_name(uts.domainname, name, len); }
+result<void> sys_sethostname(user_ptr<const char> name, int len)
+{
+    return set_name(uts.nodename, name, len);
+}
+result<void> sys_setdomainname(user_ptr<const char> name, int len)
+{
+    return set_name(uts.domainname, name, len);
+}
 
 namespace
 {
-void count_process(task_struct *, void *n) { ++*static_cast<u16 *>(n); }
+void count_process(task_struct *, void *n)
+{
+    ++*static_cast<u16 *>(n);
+}
 } // namespace
 
 result<void> sys_sysinfo(user_ptr<void> buf)
@@ -137,7 +147,9 @@ result<rlimit64> limit(s32 pid, u32 what, const rlimit64 *next)
     {
         spin_guard<irqsave> g{tasklist_lock};
         bool other = t->tgid != current()->tgid;
-        err = other && current()->euid && current()->uid != t->uid ? EPERM : change_limit(t, what, next, &old);
+        err = other && current()->euid && current()->uid != t->uid
+                  ? EPERM
+                  : change_limit(t, what, next, &old);
     }
     if (pid)
         put_task(t);
@@ -181,8 +193,8 @@ result<void> sys_reboot(u32 magic1, u32 magic2, u32 cmd, u64)
 {
     constexpr u32 MAGIC1 = 0xfee1dead;
     constexpr u32 MAGIC2[] = {672274793, 85072278, 369367448, 537993216};
-    constexpr u32 CAD_ON = 0x89abcdef, CAD_OFF = 0, HALT = 0xcdef0123, POWER_OFF = 0x4321fedc, RESTART = 0x01234567,
-                  RESTART2 = 0xa1b2c3d4;
+    constexpr u32 CAD_ON = 0x89abcdef, CAD_OFF = 0, HALT = 0xcdef0123, POWER_OFF = 0x4321fedc,
+                  RESTART = 0x01234567, RESTART2 = 0xa1b2c3d4;
     if (current()->euid)
         return error{EPERM};
     bool known = false;
@@ -211,7 +223,8 @@ result<void> sys_reboot(u32 magic1, u32 magic2, u32 cmd, u64)
 
 result<s64> sys_syslog(int type, user_ptr<void> buf, int len)
 {
-    constexpr int CLOSE = 0, OPEN = 1, READ_ALL = 3, CONSOLE_OFF = 6, CONSOLE_ON = 7, CONSOLE_LEVEL = 8, SIZE_BUFFER = 10;
+    constexpr int CLOSE = 0, OPEN = 1, READ_ALL = 3, CONSOLE_OFF = 6, CONSOLE_ON = 7,
+                  CONSOLE_LEVEL = 8, SIZE_BUFFER = 10;
     constexpr size_t LOG_SIZE = 128 * 1024;
     switch (type) {
     case CLOSE:

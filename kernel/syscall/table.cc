@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The system-call table, built at compile time from table.h; argument counts and conversions come from the functions' types.
-// Linux: arch/x86/syscalls/syscall_64.tbl.
+// The system-call table, built at compile time from table.h; argument counts and conversions come
+// from the functions' types. Linux: arch/x86/syscalls/syscall_64.tbl.
 
 #include "syscall/file.h"
 #include "syscall/mm.h"
@@ -16,8 +16,8 @@ namespace
 constexpr syscall_entries make_table()
 {
     syscall_entries t;
-#define SYSCALL(nr, name)                                                                          \
-    t.entry[nr] = {syscall_detail::glue<sys_##name>::call, #name,                                  \
+#define SYSCALL(nr, name)                                         \
+    t.entry[nr] = {syscall_detail::glue<sys_##name>::call, #name, \
                    syscall_detail::glue<sys_##name>::nargs};
 #include "syscall/table.h"
 #undef SYSCALL

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Clocks, sleeping, interval timers. Linux: kernel/posix-timers.c, kernel/time.c, kernel/hrtimer.c, kernel/itimer.c.
-// Context: process. No locks of its own.
+// Clocks, sleeping, interval timers. Linux: kernel/posix-timers.c, kernel/time.c, kernel/hrtimer.c,
+// kernel/itimer.c. Context: process. No locks of its own.
 
 #include "syscall/time.h"
 #include "sched/process.h"
@@ -8,8 +8,9 @@
 
 namespace
 {
-constexpr s32 CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2, CLOCK_THREAD_CPUTIME_ID = 3,
-              CLOCK_MONOTONIC_RAW = 4, CLOCK_REALTIME_COARSE = 5, CLOCK_MONOTONIC_COARSE = 6, CLOCK_BOOTTIME = 7;
+constexpr s32 CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2,
+              CLOCK_THREAD_CPUTIME_ID = 3, CLOCK_MONOTONIC_RAW = 4, CLOCK_REALTIME_COARSE = 5,
+              CLOCK_MONOTONIC_COARSE = 6, CLOCK_BOOTTIME = 7;
 constexpr int TIMER_ABSTIME = 1;
 constexpr int ITIMER_REAL = 0;
 constexpr u64 NEVER = ~u64{0} - 1;
@@ -50,7 +51,10 @@ result<u64> read_clock(s32 clock)
     }
 }
 
-u64 saturating_add(u64 a, u64 b) { return a + b < a || a + b > NEVER ? NEVER : a + b; }
+u64 saturating_add(u64 a, u64 b)
+{
+    return a + b < a || a + b > NEVER ? NEVER : a + b;
+}
 
 /// Sleep until ktime `expires`. `rem` (0: none) gets what is left when a signal came.
 result<void> sleep_until(u64 expires, u64 rem_addr)
@@ -66,7 +70,8 @@ result<void> sleep_until(u64 expires, u64 rem_addr)
     }
     if (rem_addr) {
         u64 now = ktime_get();
-        TRY_VOID(put_user(user_ptr<kernel_timespec>{rem_addr}, ns_to_timespec(expires > now ? expires - now : 0)));
+        TRY_VOID(put_user(user_ptr<kernel_timespec>{rem_addr},
+                          ns_to_timespec(expires > now ? expires - now : 0)));
     }
     return error{EINTR};
 }
@@ -77,11 +82,13 @@ u64 timeval_ns(const kernel_timeval &tv)
 }
 kernel_timeval ns_to_timeval(u64 ns)
 {
-    return {static_cast<s64>(ns / NSEC_PER_SEC), static_cast<s64>(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
+    return {static_cast<s64>(ns / NSEC_PER_SEC),
+            static_cast<s64>(ns % NSEC_PER_SEC / NSEC_PER_USEC)};
 }
 bool valid(const kernel_timeval &tv)
 {
-    return tv.sec >= 0 && tv.usec >= 0 && tv.usec < 1'000'000 && static_cast<u64>(tv.sec) < NEVER / NSEC_PER_SEC;
+    return tv.sec >= 0 && tv.usec >= 0 && tv.usec < 1'000'000 &&
+           static_cast<u64>(tv.sec) < NEVER / NSEC_PER_SEC;
 }
 } // namespace
 
@@ -221,7 +228,8 @@ result<void> sys_getitimer(int which, user_ptr<kernel_itimerval> value)
     hrtimer &t = current()->signal->real_timer;
     u64 now = ktime_get(), expires = read_once(t.expires);
     u64 left = read_once(t.queued) ? (expires > now ? expires - now : 1) : 0;
-    return put_user(value, kernel_itimerval{ns_to_timeval(current()->signal->real_interval), ns_to_timeval(left)});
+    return put_user(value, kernel_itimerval{ns_to_timeval(current()->signal->real_interval),
+                                            ns_to_timeval(left)});
 }
 
 user_rusage make_rusage(const child_usage &u)
@@ -245,7 +253,8 @@ result<void> sys_getrusage(int who, user_ptr<void> usage)
     signal_state *s = t->signal;
     (void)thread_cputime();
     child_usage u{};
-    u64 nv = t->nvcsw.load(std::memory_order_relaxed), ni = t->nivcsw.load(std::memory_order_relaxed);
+    u64 nv = t->nvcsw.load(std::memory_order_relaxed),
+        ni = t->nivcsw.load(std::memory_order_relaxed);
     switch (who) {
     case RUSAGE_SELF:
         process_times(t, &u.utime, &u.stime);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// System calls on clocks and timers. Effects and errors as in the Linux manual pages of section 2. All [P].
+// System calls on clocks and timers. Effects and errors as in the Linux manual pages of section 2.
+// All [P].
 #pragma once
 
 #include "syscall/syscall.h"
@@ -15,7 +16,8 @@ struct kernel_timeval {
 struct kernel_itimerval {
     kernel_timeval interval, value;
 };
-/// Nanoseconds of a relative or absolute time given by the user: EFAULT, EINVAL; what does not fit is "for ever" (~0 - 1).
+/// Nanoseconds of a relative or absolute time given by the user: EFAULT, EINVAL; what does not fit
+/// is "for ever" (~0 - 1).
 result<u64> get_timespec_ns(u64 user_addr);
 kernel_timespec ns_to_timespec(u64 ns);
 
