@@ -32,7 +32,7 @@ static void igb_msix_other(unsigned, void *data)
     auto *a = static_cast<igb_adapter *>(data);
     u32 icr = a->hw.read(ICR);
     if (icr & ICR_LSC)
-        mod_timer(&a->watchdog_timer, jiffies() + 1);
+        mod_timer(&a->watchdog_timer, jiffies());
     a->hw.write(EIMS, a->eims_other);
 }
 
@@ -98,25 +98,32 @@ int igb_poll(napi_struct *napi, int budget)
 
 // --- Watchdog -----------------------------------------------------------------------------------
 
-/// Every 2 s and after each link change: carrier, statistics, and a software interrupt that rescues a lost one. [T]
-static void igb_watchdog(timer_list *t)
+/// Tell the stack when the link has changed. Returns whether there is one. [P][T]
+static bool igb_check_link(igb_adapter *a)
 {
-    auto *a = container_of(t, igb_adapter, watchdog_timer);
-    if (!a->up)
-        return;
     bool link = igb_has_link(a);
     if (link && !netif_carrier_ok(a->netdev)) {
         u32 status = a->hw.read(STATUS);
-        pr_info("igb %s: %s: link up, %s Mbps %s duplex", a->pdev->name, a->netdev->name,
-                status & STATUS_SPEED_1000  ? "1000"
-                : status & STATUS_SPEED_100 ? "100"
-                                            : "10",
+        const char *speed = status & STATUS_SPEED_1000  ? "1000"
+                            : status & STATUS_SPEED_100 ? "100"
+                                                        : "10";
+        pr_info("igb %s: %s: link up, %s Mbps %s duplex", a->pdev->name, a->netdev->name, speed,
                 status & STATUS_FD ? "full" : "half");
         netif_carrier_on(a->netdev);
     } else if (!link && netif_carrier_ok(a->netdev)) {
         pr_info("igb %s: %s: link down", a->pdev->name, a->netdev->name);
         netif_carrier_off(a->netdev);
     }
+    return link;
+}
+
+/// Every 2 s and after each link change: carrier, statistics, and a software interrupt that rescues a lost one. [T]
+static void igb_watchdog(timer_list *t)
+{
+    auto *a = container_of(t, igb_adapter, watchdog_timer);
+    if (!a->up)
+        return;
+    bool link = igb_check_link(a);
     igb_update_stats(a);
     a->hw.write(EICS, a->eims_enable_mask);
     mod_timer(&a->watchdog_timer, jiffies() + (link ? WATCHDOG_PERIOD : LINK_POLL_PERIOD));
@@ -188,6 +195,9 @@ static result<void> igb_request_irq(igb_adapter *a)
 static void igb_up(igb_adapter *a)
 {
     a->up = true;
+    // A link that is there since the probe counts from the first packet on; without one negotiate, and LSC tells the end.
+    if (!igb_check_link(a))
+        igb_setup_link(a);
     for (unsigned i = 0; i < a->num_q_vectors; i++)
         napi_enable(&a->q_vector[i]->napi);
     a->hw.read(ICR);
@@ -196,8 +206,7 @@ static void igb_up(igb_adapter *a)
     netif_tx_start_all_queues(a->netdev);
     pr_debug("igb %s: open: transmit queues started", a->netdev->name);
     a->hw.set_bits(CTRL_EXT, CTRL_EXT_DRV_LOAD);
-    // Negotiation may have ended before LSC was unmasked; otherwise the interrupt comes first.
-    mod_timer(&a->watchdog_timer, jiffies() + (igb_has_link(a) ? 1 : LINK_POLL_PERIOD));
+    mod_timer(&a->watchdog_timer, jiffies() + LINK_POLL_PERIOD);
 }
 
 static int igb_open(net_device *dev)
@@ -222,7 +231,6 @@ static int igb_open(net_device *dev)
         return -r.err();
     }
     pr_debug("igb %s: open: interrupts requested", dev->name);
-    igb_setup_link(a);
     igb_up(a);
     return 0;
 }
@@ -266,7 +274,6 @@ void igb_reinit_locked(igb_adapter *a)
     igb_down(a);
     igb_configure(a);
     igb_configure_msix(a);
-    igb_setup_link(a);
     igb_up(a);
 }
 
@@ -412,6 +419,7 @@ static int igb_probe(pci_dev *pdev, const pci_device_id *)
         free_netdev(dev);
         return err;
     }
+    igb_setup_link(a); // by the time somebody opens it the link is up
     igb_debug_init(a);
     const u8 *m = dev->dev_addr;
     pr_info("igb %s: %s: %02x:%02x:%02x:%02x:%02x:%02x, %u queue pairs, %u MSI-X vectors",
