@@ -11,6 +11,7 @@ class ConsoleError(AssertionError):
     """The guest did not answer, died, or panicked."""
 
 
+LOG_LINE = re.compile(r"^\[ *\d+\.\d{6}\] .*\n", re.M)
 PROMPT = "softnet# "
 PANIC = re.compile(r"Kernel panic|BUG:|BUG at |WARNING: |lockdep:|Oops:")
 
@@ -86,7 +87,7 @@ class Console:
         if echoed >= 0:
             output = output[output.find("\n", echoed) + 1:] if "\n" in output[echoed:] else ""
         output = output.replace(PROMPT + "\n", "")  # typed before the prompt was printed
-        return int(found.group(2)), output
+        return int(found.group(2)), LOG_LINE.sub("", output)  # the kernel's own messages are in .text
 
     def trouble(self):
         """The first line that says the kernel itself is in trouble, or None."""
