@@ -92,7 +92,8 @@ static void rcu_collect()
 static void rcu_main(void *)
 {
     for (;;) {
-        wait_event(&rcu_wait, rcu_pending.load());
+        (void)wait_event_interruptible(&rcu_wait,
+                                       rcu_pending.load()); // sleeps as S, not D: it waits for work
         // Let a batch gather: callbacks free memory, nobody waits for them.
         set_current_state(TASK_UNINTERRUPTIBLE);
         schedule_timeout(10);
