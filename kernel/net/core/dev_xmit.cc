@@ -61,7 +61,7 @@ static bool validate_xmit_skb(sk_buff *skb, net_device *dev)
     return true;
 }
 
-int dev_hard_start_xmit(sk_buff *skb, net_device *dev, netdev_queue *txq)
+int dev_hard_start_xmit(sk_buff *skb, net_device *dev)
 {
     // A local route stays with the packet on lo: reception then needs no lookup.
     if (skb->dst && !(dev->flags & IFF_LOOPBACK))
@@ -73,8 +73,6 @@ int dev_hard_start_xmit(sk_buff *skb, net_device *dev, netdev_queue *txq)
     u32 id = skb->trace_id, len = skb->len; // the driver may free it at once
     int rc = dev->netdev_ops->ndo_start_xmit(skb, dev);
     trace(trace_event::net_dev_xmit, id, dev->name, rc, len);
-    if (rc == NETDEV_TX_OK)
-        txq_trans_update(txq);
     return rc;
 }
 
@@ -124,7 +122,7 @@ static int xmit_noqueue(sk_buff *skb, net_device *dev, netdev_queue *txq)
         __netif_tx_lock(txq, cpu);
     int rc = -ENETDOWN;
     if (!netif_xmit_stopped(txq))
-        rc = dev_hard_start_xmit(skb, dev, txq);
+        rc = dev_hard_start_xmit(skb, dev);
     else
         kfree_skb_reason(skb, "full_ring");
     if (lock)
@@ -228,7 +226,13 @@ void net_tx_action()
     }
 }
 
-void netif_tx_stop_queue(netdev_queue *q) { q->state.fetch_or(QUEUE_STATE_DRV_XOFF); }
+void netif_tx_stop_queue(netdev_queue *q)
+{
+    // The watchdog counts from here; Linux stamps every packet, which only matters for the last one before a stop.
+    q->trans_start = jiffies();
+    q->state.fetch_or(QUEUE_STATE_DRV_XOFF);
+}
+
 void netif_tx_start_queue(netdev_queue *q) { q->state.fetch_and(~QUEUE_STATE_DRV_XOFF); }
 
 void netif_tx_wake_queue(netdev_queue *q)

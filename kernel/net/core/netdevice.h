@@ -65,7 +65,7 @@ struct netdev_queue : pinned {
     Qdisc *qdisc_sleeping = nullptr; // what dev_activate installs
     spinlock _xmit_lock{"netdev_queue._xmit_lock"};
     s32 xmit_lock_owner = -1;
-    u64 trans_start = 0; // jiffies of the last transmission
+    u64 trans_start = 0; // jiffies when the driver last stopped the queue
     std::atomic<u64> trans_timeout{0};
     std::atomic<u32> state{0}; // QUEUE_STATE_*
 };

@@ -82,7 +82,7 @@ result<sk_buff *> build_fragment(sock *sk, const layout &l, iov_iter &from, u32 
 {
     sk_buff *skb = TRY(new_fragment(sk, l, payload, first, noblock));
     if (transhdrlen)
-        memset(skb_put(skb, transhdrlen), 0, transhdrlen);
+        __builtin_memset(skb_put(skb, transhdrlen), 0, transhdrlen);
     if (payload > transhdrlen) {
         auto r = fill(skb, l, from, payload - transhdrlen);
         if (!r) {

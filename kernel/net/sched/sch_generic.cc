@@ -46,7 +46,7 @@ bool sch_direct_xmit(sk_buff *skb, Qdisc *q, net_device *dev, netdev_queue *txq)
     __netif_tx_lock(txq, smp_processor_id());
     if (likely(!(txq->state.load(std::memory_order_relaxed) &
                  (QUEUE_STATE_DRV_XOFF | QUEUE_STATE_STACK_XOFF | QUEUE_STATE_FROZEN))))
-        rc = dev_hard_start_xmit(skb, dev, txq);
+        rc = dev_hard_start_xmit(skb, dev);
     __netif_tx_unlock(txq);
     q->lock.lock();
     if (unlikely(rc == NETDEV_TX_BUSY))

@@ -75,7 +75,7 @@ void __netdev_watchdog_up(net_device *dev);
 
 /// Hand one packet to the driver: taps, software checksum, ndo_start_xmit. Queue lock held unless LLTX. NETDEV_TX_*, or -errno when it was
 /// freed. net/core/dev_xmit.cc
-int dev_hard_start_xmit(sk_buff *skb, net_device *dev, netdev_queue *txq);
+int dev_hard_start_xmit(sk_buff *skb, net_device *dev);
 
 inline void __netif_tx_lock(netdev_queue *txq, unsigned cpu)
 {
@@ -86,9 +86,4 @@ inline void __netif_tx_unlock(netdev_queue *txq)
 {
     txq->xmit_lock_owner = -1;
     txq->_xmit_lock.unlock();
-}
-inline void txq_trans_update(netdev_queue *txq)
-{
-    if (txq->xmit_lock_owner != -1)
-        txq->trans_start = jiffies();
 }
