@@ -223,6 +223,14 @@ void arp_netdev_event(netdev_event e, net_device *dev)
         rt_cache_flush();
 }
 
+void ip_confirm_neighbour(const rtable *rt, be32 daddr)
+{
+    bh_guard b;
+    neighbour *n = neigh_lookup_noref(&arp_tbl, rt_nexthop(rt, daddr), rt->dev);
+    if (n)
+        write_once(n->confirmed, jiffies());
+}
+
 static packet_type arp_packet_type;
 
 void arp_init()

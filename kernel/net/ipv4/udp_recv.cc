@@ -220,6 +220,9 @@ void udp_err(sk_buff *skb, u32 info)
         return;
     }
     inet_sock *inet = inet_sk(sk);
+    // The socket exists, so the report is about a packet of ours: what it says of the path is kept (RFC 1191).
+    if (icmp_hdr(skb)->type == ICMP_DEST_UNREACH && icmp_hdr(skb)->code == ICMP_FRAG_NEEDED)
+        ipv4_update_pmtu(iph->daddr, info);
     icmp_err e = inet_icmp_meaning(inet, icmp_hdr(skb)->type, icmp_hdr(skb)->code);
     bool report = e.err != 0;
     if (report && inet->recverr)
