@@ -240,11 +240,11 @@ def test_b14_ring_arrays(guest):
     for wanted, got in ((1, 80), (100000, 4096), (512, 512)):
         guest.sh(f"ethtool -G eth0 rx {wanted}")
         assert f"rx: {got}" in guest.sh("ethtool -g eth0").splitlines()
-        assert guest.ping(2) == 2
+        assert any(guest.ping(1, timeout=1) for _ in range(5))  # the link comes up again
         counts = {ring["count"] for ring in guest.debug_rows("net/rings") if ring["_"][:2] == ["eth0", "rx"]}
         assert counts == {str(got)}
     guest.sh("ethtool -G eth0 rx 256")
-    assert guest.ping(2) == 2
+    assert any(guest.ping(1, timeout=1) for _ in range(5))
 
 
 @pytest.mark.row("B-15")

@@ -18,7 +18,8 @@ def rx_rings(guest):
 
 
 def quiet(guest):
-    """Neighbours known and nothing under way."""
+    """Link up, neighbours known and nothing under way."""
+    assert any(guest.ping(1, timeout=1) for _ in range(5))
     guest.resolve()
     time.sleep(0.2)
 

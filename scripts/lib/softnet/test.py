@@ -143,6 +143,8 @@ def stage_system(selection):
     build("qemu", "kernel", "debug", "rootfs")
     report = BUILD / "system.xml"
     report.unlink(missing_ok=True)
+    if not selection:  # a whole run says everything anew
+        (ROWS_DIR / "system.txt").unlink(missing_ok=True)
     env = dict(os.environ, PYTHONPATH=str(LIB), PYTHONDONTWRITEBYTECODE="1")
     command = ["/usr/bin/python3", "-m", "pytest", "-c", ROOT / "tests" / "system" / "pytest.ini",
                f"--junit-xml={report}", *(selection or [ROOT / "tests" / "system"])]
