@@ -36,7 +36,7 @@ def check_format():
             done = subprocess.run(["clang-format", "--dry-run", "-Werror", *files[at:at + 100]], capture_output=True,
                                   text=True, check=False, cwd=ROOT)
             if done.returncode:
-                print("\n".join(sorted(set(re.findall(r"^(\S+?):\d+:.*warning", done.stderr, re.M)))) or done.stderr)
+                print("\n".join(sorted(set(re.findall(r"^(\S+?):\d+:\d+: (?:warning|error)", done.stderr, re.M)))) or done.stderr)
                 print("format: run clang-format -i on these files")
                 good = False
     except FileNotFoundError as error:
