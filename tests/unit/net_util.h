@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For tests of the network stack on the virtual wire: packets with any header field, counters, waiting in virtual time.
+// For tests of the network stack on the virtual wire: packets with any header field, counters,
+// waiting in virtual time.
 #pragma once
 
 #include "lib/checksum.h"
@@ -29,8 +30,14 @@ inline void put32(u8 *p, u32 v)
     put16(p, static_cast<u16>(v >> 16));
     put16(p + 2, static_cast<u16>(v));
 }
-inline u16 get16(const u8 *p) { return static_cast<u16>(p[0] << 8 | p[1]); }
-inline u32 get32(const u8 *p) { return u32{get16(p)} << 16 | get16(p + 2); }
+inline u16 get16(const u8 *p)
+{
+    return static_cast<u16>(p[0] << 8 | p[1]);
+}
+inline u32 get32(const u8 *p)
+{
+    return u32{get16(p)} << 16 | get16(p + 2);
+}
 
 /// An Ethernet frame with an IPv4 packet; returns its length.
 inline size_t make_ip(u8 *f, const ip_fields &h, const void *payload, size_t n)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Neighbours: the state machine in virtual time, the unresolved queue, malformed ARP, the limit on entries (row T-05).
+// Neighbours: the state machine in virtual time, the unresolved queue, malformed ARP, the limit on
+// entries (row T-05).
 #include "net/ipv4/arp.h"
 #include "net_util.h"
 
@@ -17,10 +18,14 @@ static u8 state_of(u32 ip)
 static bool next_is_request(u32 target)
 {
     size_t n = wire_sent(answer);
-    return n >= 42 && get16(answer + 12) == ETH_P_ARP && get16(answer + 20) == 1 && get32(answer + 38) == target;
+    return n >= 42 && get16(answer + 12) == ETH_P_ARP && get16(answer + 20) == 1 &&
+           get32(answer + 38) == target;
 }
 
-static void setup(void *) { HOST_EXPECT(wire_up()); }
+static void setup(void *)
+{
+    HOST_EXPECT(wire_up());
+}
 
 /// ARP at 0, 1 and 2 s, FAILED at 3 s; the sender's socket learns it.
 static void unresolvable_host_fails_after_three_seconds(void *)
@@ -90,7 +95,8 @@ static void unresolved_queue_is_bounded(void *)
     for (int i = 0; i < 200; i++)
         udp_send(s, data, sizeof(data), {2, htons(9), htonl(ip), {}});
     neighbour *n = neigh_lookup(&arp_tbl, htonl(ip), wire_dev());
-    HOST_EXPECT(n && n->arp_queue_len_bytes <= 65536 && n->arp_queue.qlen > 10 && n->arp_queue.qlen < 100);
+    HOST_EXPECT(n && n->arp_queue_len_bytes <= 65536 && n->arp_queue.qlen > 10 &&
+                n->arp_queue.qlen < 100);
     neigh_release(n);
     u64 lost = 0;
     for (unsigned i = 0; i < NR_CPUS; i++)
@@ -129,7 +135,8 @@ static void malformed_arp_is_ignored(void *)
     }
 }
 
-/// An address probe (sender 0.0.0.0) is answered but teaches nothing; an announcement refreshes only whom we know.
+/// An address probe (sender 0.0.0.0) is answered but teaches nothing; an announcement refreshes
+/// only whom we know.
 static void probes_and_announcements(void *)
 {
     wire_forget_sent();
@@ -139,7 +146,8 @@ static void probes_and_announcements(void *)
     HOST_EXPECT(!wire_sent(answer) && state_of(DEAD_IP + 3) == 0xff);
 }
 
-/// A flood of requests from all over the subnet fills the table up to its limit, not beyond; we still answer.
+/// A flood of requests from all over the subnet fills the table up to its limit, not beyond; we
+/// still answer.
 static void a_flood_cannot_exhaust_memory(void *)
 {
     arp_tbl.gc_thresh2 = 40;
@@ -161,8 +169,8 @@ extern "C" int main()
 {
     unit_main("net_arp",
               {KERNEL_UNIT(setup), KERNEL_UNIT(unresolvable_host_fails_after_three_seconds),
-               KERNEL_UNIT(queued_packets_leave_with_the_answer), KERNEL_UNIT(reachable_ages), KERNEL_UNIT(unresolved_queue_is_bounded),
-               KERNEL_UNIT(malformed_arp_is_ignored), KERNEL_UNIT(probes_and_announcements),
-               KERNEL_UNIT(a_flood_cannot_exhaust_memory)},
+               KERNEL_UNIT(queued_packets_leave_with_the_answer), KERNEL_UNIT(reachable_ages),
+               KERNEL_UNIT(unresolved_queue_is_bounded), KERNEL_UNIT(malformed_arp_is_ignored),
+               KERNEL_UNIT(probes_and_announcements), KERNEL_UNIT(a_flood_cannot_exhaust_memory)},
               2);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// sk_buff operations, the backlog's limit, qdiscs: bypass, quota, requeue, drop (rows R-20, T-06, T-07, L-05, L-08).
+// sk_buff operations, the backlog's limit, qdiscs: bypass, quota, requeue, drop (rows R-20, T-06,
+// T-07, L-05, L-08).
 #include "irq/softirq.h"
 #include "net/sched/sch_generic.h"
 #include "net_util.h"
 
-
-// --- sk_buff --------------------------------------------------------------------------------------------------
+// --- sk_buff -------------------------------------------------------------------------------------
 
 /// Bytes 0…n-1 in a linear part, a page fragment and a fragment list.
 static sk_buff *three_parts()
@@ -50,7 +50,8 @@ static void parts_are_one_packet(void *)
     for (u32 off = 0; off <= 144; off += 3)
         for (u32 n = 0; n <= 144 - off; n += 5) {
             HOST_EXPECT(!skb_copy_bits(skb, off, b, n) && !memcmp(b, all + off, n));
-            HOST_EXPECT(csum_fold(skb_checksum(skb, off, n, 0)) == csum_fold(csum_partial(all + off, n, 0)));
+            HOST_EXPECT(csum_fold(skb_checksum(skb, off, n, 0)) ==
+                        csum_fold(csum_partial(all + off, n, 0)));
         }
     HOST_EXPECT(skb_copy_bits(skb, 140, b, 5) && skb_copy_bits(skb, 145, b, 0));
     HOST_EXPECT(!pskb_may_pull(skb, 145) && pskb_may_pull(skb, 100) && holds(skb, 144));
@@ -67,7 +68,8 @@ static void clones_share_until_written(void *)
 {
     sk_buff *skb = three_parts(), *c = skb_clone(skb, GFP_KERNEL);
     HOST_EXPECT(c->data == skb->data && skb_cloned(c) && skb_cloned(skb));
-    HOST_EXPECT(!pskb_expand_head(c, 100, 100, GFP_KERNEL) && c->data != skb->data && !skb_cloned(skb));
+    HOST_EXPECT(!pskb_expand_head(c, 100, 100, GFP_KERNEL) && c->data != skb->data &&
+                !skb_cloned(skb));
     *skb_push(c, 1) = 0xff;
     skb_pull(c, 1);
     HOST_EXPECT(!skb_linearize(c) && holds(c, 144));
@@ -92,7 +94,10 @@ static void clones_share_until_written(void *)
 
 /// Every allocation on the way fails once: no leak, the packet is as before.
 static unsigned fail_countdown;
-static bool fail_nth(size_t, gfp) { return fail_countdown && --fail_countdown == 0; }
+static bool fail_nth(size_t, gfp)
+{
+    return fail_countdown && --fail_countdown == 0;
+}
 static void memory_failure_leaves_packets_whole(void *)
 {
     for (unsigned nth = 1; nth < 6; nth++) {
@@ -121,7 +126,7 @@ static void truesize_is_linuxs(void *)
     HOST_EXPECT(SKB_TRUESIZE(256) == 832);
 }
 
-// --- Backlog --------------------------------------------------------------------------------------------------
+// --- Backlog -------------------------------------------------------------------------------------
 
 /// len <= netdev_max_backlog admits one more than the limit.
 static void backlog_holds_1001(void *)
@@ -141,7 +146,7 @@ static void backlog_holds_1001(void *)
     HOST_EXPECT(in == 1001 && sd.dropped == dropped + 99 && sd.processed == processed);
 }
 
-// --- Qdisc ----------------------------------------------------------------------------------------------------
+// --- Qdisc ---------------------------------------------------------------------------------------
 
 static unsigned room; // packets that the test device takes before it stops
 static unsigned sent;
@@ -238,8 +243,9 @@ extern "C" int main()
 {
     unit_main("net_dev",
               {KERNEL_UNIT(parts_are_one_packet), KERNEL_UNIT(clones_share_until_written),
-               KERNEL_UNIT(memory_failure_leaves_packets_whole), KERNEL_UNIT(truesize_is_linuxs), KERNEL_UNIT(backlog_holds_1001),
-               KERNEL_UNIT(qdisc_bypass_requeue_and_drop), KERNEL_UNIT(quota_continues_in_net_tx), KERNEL_UNIT(a_device_can_leave),
+               KERNEL_UNIT(memory_failure_leaves_packets_whole), KERNEL_UNIT(truesize_is_linuxs),
+               KERNEL_UNIT(backlog_holds_1001), KERNEL_UNIT(qdisc_bypass_requeue_and_drop),
+               KERNEL_UNIT(quota_continues_in_net_tx), KERNEL_UNIT(a_device_can_leave),
                KERNEL_UNIT(lo_has_no_queue)},
               2);
 }

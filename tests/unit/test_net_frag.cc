@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reassembly: order, duplicates, overlap, time, memory; and cutting datagrams that leave (row T-04).
+// Reassembly: order, duplicates, overlap, time, memory; and cutting datagrams that leave (row
+// T-04).
 #include "net/ipv4/ip_frag.h"
 #include "net_util.h"
 
@@ -176,16 +177,18 @@ static void sending_is_fragmented(void *)
     }
     HOST_EXPECT(seen == 3 && end == 4008);
     HOST_EXPECT(!memcmp(whole + 8, datagram + 8, 4000));
-    HOST_EXPECT(csum_tcpudp_magic(htonl(WIRE_IP), htonl(PEER_IP), 4008, 17, csum_partial(whole, 4008, 0)) == be16{});
+    HOST_EXPECT(csum_tcpudp_magic(htonl(WIRE_IP), htonl(PEER_IP), 4008, 17,
+                                  csum_partial(whole, 4008, 0)) == be16{});
     HOST_EXPECT(ip_mib_sum(IPSTATS_MIB_FragCreates) == created + 3);
 }
 
 extern "C" int main()
 {
     unit_main("net_frag",
-              {KERNEL_UNIT(setup), KERNEL_UNIT(any_order_works), KERNEL_UNIT(largest_datagram_and_one_too_long),
-               KERNEL_UNIT(duplicates_do_no_harm), KERNEL_UNIT(overlap_costs_the_datagram),
-               KERNEL_UNIT(contradictory_ends_cost_the_datagram), KERNEL_UNIT(time_exceeded), KERNEL_UNIT(memory_is_bounded),
-               KERNEL_UNIT(sending_is_fragmented)},
+              {KERNEL_UNIT(setup), KERNEL_UNIT(any_order_works),
+               KERNEL_UNIT(largest_datagram_and_one_too_long), KERNEL_UNIT(duplicates_do_no_harm),
+               KERNEL_UNIT(overlap_costs_the_datagram),
+               KERNEL_UNIT(contradictory_ends_cost_the_datagram), KERNEL_UNIT(time_exceeded),
+               KERNEL_UNIT(memory_is_bounded), KERNEL_UNIT(sending_is_fragmented)},
               2);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// IPv4 input checks and counters, options, ICMP's rules and rate limit, routes (rows R-10, B-08, L-02, L-03).
+// IPv4 input checks and counters, options, ICMP's rules and rate limit, routes (rows R-10, B-08,
+// L-02, L-03).
 #include "net/ipv4/devinet.h"
 #include "net/ipv4/icmp.h"
 #include "net/ipv4/inet_sock.h"
@@ -46,7 +47,8 @@ static void header_errors_are_counted(void *)
     ip_fields h;
     h.spoil = 0x0100;
     HOST_EXPECT(!echo_answered(h));
-    HOST_EXPECT(ip_mib_sum(IPSTATS_MIB_InHdrErrors) == hdr + 1 && ipext_mib_sum(IPEXT_MIB_InCsumErrors) == csum + 1);
+    HOST_EXPECT(ip_mib_sum(IPSTATS_MIB_InHdrErrors) == hdr + 1 &&
+                ipext_mib_sum(IPEXT_MIB_InCsumErrors) == csum + 1);
     h = {};
     h.tot_len = 1000; // more than arrived
     HOST_EXPECT(!echo_answered(h) && ipext_mib_sum(IPEXT_MIB_InTruncatedPkts) == trunc + 1);
@@ -97,7 +99,7 @@ static void martians_and_strangers(void *)
     HOST_EXPECT(icmp_mib_sum(ICMP_MIB_InMsgs) == in);
 }
 
-// --- Options ------------------------------------------------------------------------------------------------
+// --- Options -------------------------------------------------------------------------------------
 
 static bool with_options(const u8 *o, size_t n)
 {
@@ -120,7 +122,8 @@ static void good_options_are_answered(void *)
     const u8 rr[12] = {7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     HOST_EXPECT(with_options(rr, 12) && (answer[14] & 15) == 8);
     const u8 *o = answer + 34; // record route: we are in it, on the way in and out
-    HOST_EXPECT(o[0] == 7 && o[1] == 11 && o[2] == 12 && get32(o + 3) == WIRE_IP && get32(o + 7) == WIRE_IP);
+    HOST_EXPECT(o[0] == 7 && o[1] == 11 && o[2] == 12 && get32(o + 3) == WIRE_IP &&
+                get32(o + 7) == WIRE_IP);
     const u8 ts[12] = {68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     HOST_EXPECT(with_options(ts, 12) && answer[34] == 68 && answer[36] == 13);
     const u8 ra[4] = {148, 4, 0, 0};
@@ -171,7 +174,7 @@ static void random_options_are_survived(void *)
     HOST_EXPECT(echo_answered({}));
 }
 
-// --- ICMP -----------------------------------------------------------------------------------------------------
+// --- ICMP ----------------------------------------------------------------------------------------
 
 static void icmp_rules(void *)
 {
@@ -238,7 +241,7 @@ static void errors_are_rate_limited(void *)
     HOST_EXPECT(n == 2);
 }
 
-// --- Routes ---------------------------------------------------------------------------------------------------
+// --- Routes --------------------------------------------------------------------------------------
 
 static rtable *route(u32 dst, u32 src = 0)
 {
@@ -251,8 +254,10 @@ static rtable *route(u32 dst, u32 src = 0)
 
 static void addresses_make_routes(void *)
 {
-    HOST_EXPECT(inet_addr_type(htonl(WIRE_IP)) == RTN_LOCAL && inet_addr_type(htonl(0x7f123456)) == RTN_LOCAL);
-    HOST_EXPECT(inet_addr_type(htonl(WIRE_IP | 0xff)) == RTN_BROADCAST && inet_addr_type(htonl(PEER_IP)) == RTN_UNICAST);
+    HOST_EXPECT(inet_addr_type(htonl(WIRE_IP)) == RTN_LOCAL &&
+                inet_addr_type(htonl(0x7f123456)) == RTN_LOCAL);
+    HOST_EXPECT(inet_addr_type(htonl(WIRE_IP | 0xff)) == RTN_BROADCAST &&
+                inet_addr_type(htonl(PEER_IP)) == RTN_UNICAST);
     rtable *own = route(WIRE_IP), *peer = route(PEER_IP), *lo = route(0x7f000001);
     HOST_EXPECT(own && own->dev == loopback_dev && own->rt_type == RTN_LOCAL);
     HOST_EXPECT(lo && lo->dev == loopback_dev);
@@ -286,7 +291,10 @@ static void longest_prefix_wins(void *)
     }
     struct {
         u32 dst, gw;
-    } want[] = {{0xac100507, 0x0a090005}, {0xac100508, 0x0a090004}, {0xac1f0001, 0x0a090003}, {0x08080808, 0x0a090001}};
+    } want[] = {{0xac100507, 0x0a090005},
+                {0xac100508, 0x0a090004},
+                {0xac1f0001, 0x0a090003},
+                {0x08080808, 0x0a090001}};
     for (auto w : want) {
         rtable *r = route(w.dst);
         HOST_EXPECT(r && r->rt_gateway == htonl(w.gw));
@@ -299,7 +307,8 @@ static void longest_prefix_wins(void *)
         c.dst = htonl(0xac100507);
         c.plen = 32;
         c.type = RTN_UNSPEC;
-        HOST_EXPECT(fib_table_delete(fib_table_main, c) == 0 && fib_table_delete(fib_table_main, c) == -ESRCH);
+        HOST_EXPECT(fib_table_delete(fib_table_main, c) == 0 &&
+                    fib_table_delete(fib_table_main, c) == -ESRCH);
     }
     HOST_EXPECT(rt_is_expired(old) && old->obsolete.load());
     dst_release(old);
@@ -346,10 +355,12 @@ static void own_addresses_outlive_their_device(void *)
 extern "C" int main()
 {
     unit_main("net_ip",
-              {KERNEL_UNIT(setup), KERNEL_UNIT(header_errors_are_counted), KERNEL_UNIT(unknown_protocol_is_reported),
-               KERNEL_UNIT(martians_and_strangers), KERNEL_UNIT(good_options_are_answered), KERNEL_UNIT(bad_options_name_the_byte),
-               KERNEL_UNIT(source_routes_are_dropped), KERNEL_UNIT(random_options_are_survived), KERNEL_UNIT(icmp_rules),
-               KERNEL_UNIT(timestamp_is_answered), KERNEL_UNIT(errors_are_rate_limited), KERNEL_UNIT(addresses_make_routes),
+              {KERNEL_UNIT(setup), KERNEL_UNIT(header_errors_are_counted),
+               KERNEL_UNIT(unknown_protocol_is_reported), KERNEL_UNIT(martians_and_strangers),
+               KERNEL_UNIT(good_options_are_answered), KERNEL_UNIT(bad_options_name_the_byte),
+               KERNEL_UNIT(source_routes_are_dropped), KERNEL_UNIT(random_options_are_survived),
+               KERNEL_UNIT(icmp_rules), KERNEL_UNIT(timestamp_is_answered),
+               KERNEL_UNIT(errors_are_rate_limited), KERNEL_UNIT(addresses_make_routes),
                KERNEL_UNIT(longest_prefix_wins), KERNEL_UNIT(path_mtu_is_learned),
                KERNEL_UNIT(own_addresses_outlive_their_device)},
               2);

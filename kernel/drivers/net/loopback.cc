@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The loopback device: what is sent is received, on the same CPU, in the sender's context (atlas §12; rows L-05…L-08).
-// Linux: drivers/net/loopback.c. Transmit runs with BHs off and without a queue or lock (LLTX); counters are per CPU.
+// The loopback device: what is sent is received, on the same CPU, in the sender's context (atlas
+// §12; rows L-05…L-08).
+// Linux: drivers/net/loopback.c. Transmit runs with BHs off and without a queue or lock (LLTX);
+// counters are per CPU.
 
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -16,7 +18,8 @@ constinit percpu<lo_stats> lstats;
 netdev_tx loopback_xmit(sk_buff *skb, net_device *dev)
 {
     skb_orphan(skb); // the sender's buffer space is free again
-    // The route stays: reception needs no lookup. No wire can damage the data, so a checksum left to the device is right.
+    // The route stays: reception needs no lookup. No wire can damage the data, so a checksum left
+    // to the device is right.
     if (skb->ip_summed == CHECKSUM_PARTIAL)
         skb->ip_summed = CHECKSUM_UNNECESSARY;
     skb->protocol = eth_type_trans(skb, dev);

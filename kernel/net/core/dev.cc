@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Reception above the drivers: taps, protocol demultiplexing by EtherType, the backlog pseudo device (atlas §5, §6).
-// Linux: net/core/dev.c. Softirq; netif_rx any context. Packet types are an RCU list changed under ptype_lock.
+// Reception above the drivers: taps, protocol demultiplexing by EtherType, the backlog pseudo
+// device (atlas §5, §6).
+// Linux: net/core/dev.c. Softirq; netif_rx any context. Packet types are an RCU list changed under
+// ptype_lock.
 
+#include "net/core/dev.h"
 #include "irq/softirq.h"
 #include "lib/printk.h"
 #include "lib/string.h"
-#include "net/core/dev.h"
 #include "sched/rcu.h"
 #include "time/time.h"
 #include "trace/trace.h"
@@ -46,8 +48,14 @@ void dev_remove_pack(packet_type *pt)
     synchronize_rcu();
 }
 
-void net_enable_timestamp() { netstamp_needed.fetch_add(1); }
-void net_disable_timestamp() { netstamp_needed.fetch_sub(1); }
+void net_enable_timestamp()
+{
+    netstamp_needed.fetch_add(1);
+}
+void net_disable_timestamp()
+{
+    netstamp_needed.fetch_sub(1);
+}
 
 void net_timestamp(sk_buff *skb)
 {
@@ -55,7 +63,8 @@ void net_timestamp(sk_buff *skb)
         skb->tstamp = ktime_get_real();
 }
 
-/// A handler gets its own reference; the packet may not be written by more than one (skb_share_check in the handlers).
+/// A handler gets its own reference; the packet may not be written by more than one
+/// (skb_share_check in the handlers).
 static void deliver_skb(sk_buff *skb, packet_type *pt, net_device *orig_dev)
 {
     pt->func(skb_get(skb), skb->dev, pt, orig_dev);
@@ -68,7 +77,8 @@ static void deliver_taps(sk_buff *skb, net_device *orig_dev)
             deliver_skb(skb, pt, orig_dev);
 }
 
-/// To every handler of the type but the last, who gets the packet itself; null when nobody wants it.
+/// To every handler of the type but the last, who gets the packet itself; null when nobody wants
+/// it.
 static packet_type *deliver_protocols(sk_buff *skb, net_device *orig_dev)
 {
     packet_type *last = nullptr;
@@ -87,7 +97,8 @@ int __netif_receive_skb(sk_buff *skb)
 {
     net_device *orig_dev = skb->dev;
     net_timestamp(skb);
-    trace(trace_event::netif_receive_skb, skb->trace_id, orig_dev->name, skb->protocol.host(), skb->len);
+    trace(trace_event::netif_receive_skb, skb->trace_id, orig_dev->name, skb->protocol.host(),
+          skb->len);
     skb_reset_network_header(skb);
     skb_reset_transport_header(skb);
     skb->mac_len = static_cast<u16>(skb->network_header - skb->mac_header);
@@ -106,12 +117,20 @@ int __netif_receive_skb(sk_buff *skb)
     return ret;
 }
 
-int netif_receive_skb(sk_buff *skb) { return __netif_receive_skb(skb); }
+int netif_receive_skb(sk_buff *skb)
+{
+    return __netif_receive_skb(skb);
+}
 
-// TCP's merging of segments (dev_gro_receive) belongs here; datagrams always pass through as they came.
-int napi_gro_receive(napi_struct *, sk_buff *skb) { return __netif_receive_skb(skb); }
+// TCP's merging of segments (dev_gro_receive) belongs here; datagrams always pass through as they
+// came.
+int napi_gro_receive(napi_struct *, sk_buff *skb)
+{
+    return __netif_receive_skb(skb);
+}
 
-// --- The backlog device ---------------------------------------------------------------------------------------
+// --- The backlog device
+// ---------------------------------------------------------------------------------------
 
 /// Queue on this CPU's backlog; takes over the skb. Any context.
 static int enqueue_to_backlog(sk_buff *skb)

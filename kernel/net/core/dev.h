@@ -5,12 +5,18 @@
 #include "net/core/netdevice.h"
 
 /// This CPU's softnet_data. The caller may not migrate: softirq, BH or IRQs off.
-inline softnet_data &this_softnet() { return softnet_data_percpu.on(smp_processor_id()); }
+inline softnet_data &this_softnet()
+{
+    return softnet_data_percpu.on(smp_processor_id());
+}
 
 constexpr unsigned PTYPE_HASH_SIZE = 16;
 extern packet_type *ptype_all;
 extern packet_type *ptype_base[PTYPE_HASH_SIZE];
-constexpr unsigned ptype_bucket(be16 type) { return type.host() & (PTYPE_HASH_SIZE - 1); }
+constexpr unsigned ptype_bucket(be16 type)
+{
+    return type.host() & (PTYPE_HASH_SIZE - 1);
+}
 
 /// Taps see a packet on its way in or out (Linux dev_queue_xmit_nit). BH off.
 void dev_queue_xmit_nit(sk_buff *skb, net_device *dev);

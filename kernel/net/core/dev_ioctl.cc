@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The device ioctls that ifconfig uses (SIOCGIF…, SIOCSIF…). Linux: net/core/dev_ioctl.c. Process context; takes rtnl.
-// Every value from user space is copied in first and checked; changes need uid 0 (CAP_NET_ADMIN).
+// The device ioctls that ifconfig uses (SIOCGIF…, SIOCSIF…). Linux: net/core/dev_ioctl.c. Process
+// context; takes rtnl. Every value from user space is copied in first and checked; changes need uid
+// 0 (CAP_NET_ADMIN).
 
 #include "lib/printk.h"
 #include "mm/uaccess.h"
@@ -31,7 +32,9 @@ result<s64> dev_ifconf(u64 arg)
     u32 at = 0;
     while (net_device *d = netdev_next(at)) {
         at = d->ifindex;
-        int done = gifconf_inet ? gifconf_inet(d, c.buf ? c.buf + static_cast<u64>(total) : 0, c.len - total) : 0;
+        int done = gifconf_inet
+                       ? gifconf_inet(d, c.buf ? c.buf + static_cast<u64>(total) : 0, c.len - total)
+                       : 0;
         dev_put(d);
         if (done < 0)
             return error{EFAULT};
@@ -112,13 +115,14 @@ int set(net_device *d, const ifreq *r, u32 cmd)
 
 bool is_get(u32 cmd)
 {
-    return cmd == SIOCGIFFLAGS || cmd == SIOCGIFMETRIC || cmd == SIOCGIFMTU || cmd == SIOCGIFHWADDR || cmd == SIOCGIFINDEX ||
-           cmd == SIOCGIFTXQLEN || cmd == SIOCGIFMAP;
+    return cmd == SIOCGIFFLAGS || cmd == SIOCGIFMETRIC || cmd == SIOCGIFMTU ||
+           cmd == SIOCGIFHWADDR || cmd == SIOCGIFINDEX || cmd == SIOCGIFTXQLEN || cmd == SIOCGIFMAP;
 }
 bool is_set(u32 cmd)
 {
-    return cmd == SIOCSIFFLAGS || cmd == SIOCSIFMETRIC || cmd == SIOCSIFMTU || cmd == SIOCSIFHWADDR || cmd == SIOCADDMULTI ||
-           cmd == SIOCDELMULTI || cmd == SIOCSIFTXQLEN;
+    return cmd == SIOCSIFFLAGS || cmd == SIOCSIFMETRIC || cmd == SIOCSIFMTU ||
+           cmd == SIOCSIFHWADDR || cmd == SIOCADDMULTI || cmd == SIOCDELMULTI ||
+           cmd == SIOCSIFTXQLEN;
 }
 
 result<s64> one_device(net_device *d, ifreq *r, u32 cmd, u64 arg)

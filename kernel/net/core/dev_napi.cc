@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// NAPI: scheduling polls, the NET_RX softirq, boot of the device layer (atlas §2, §5; rows B-06, B-07, R-05…R-16).
-// Linux: net/core/dev.c. poll_list: own CPU only, IRQs off. Whoever sets NAPI_STATE_SCHED owns the napi_struct.
+// NAPI: scheduling polls, the NET_RX softirq, boot of the device layer (atlas §2, §5; rows B-06,
+// B-07, R-05…R-16).
+// Linux: net/core/dev.c. poll_list: own CPU only, IRQs off. Whoever sets NAPI_STATE_SCHED owns the
+// napi_struct.
 
 #include "irq/softirq.h"
 #include "lib/initcall.h"
@@ -42,7 +44,8 @@ void napi_complete(napi_struct *n)
     n->state.fetch_and(~NAPI_STATE_SCHED, std::memory_order_release);
 }
 
-void netif_napi_add(net_device *dev, napi_struct *n, int (*poll)(napi_struct *, int), const char *name, int weight)
+void netif_napi_add(net_device *dev, napi_struct *n, int (*poll)(napi_struct *, int),
+                    const char *name, int weight)
 {
     n->poll = poll;
     n->poll_name = name;
@@ -85,7 +88,8 @@ void napi_disable(napi_struct *n)
     n->state.fetch_and(~NAPI_STATE_DISABLE);
 }
 
-/// Poll the first entry of the list, charge its work; a full poll goes to the tail (round robin). IRQs off on entry and exit.
+/// Poll the first entry of the list, charge its work; a full poll goes to the tail (round robin).
+/// IRQs off on entry and exit.
 static int poll_one(softnet_data &sd)
 {
     napi_struct *n = sd.poll_list.front();
@@ -94,7 +98,8 @@ static int poll_one(softnet_data &sd)
     // Not scheduled: it was completed between by someone else's list walk; only its owner may poll.
     if (likely(n->state.load(std::memory_order_relaxed) & NAPI_STATE_SCHED)) {
         work = n->poll(n, weight);
-        trace(trace_event::napi_poll, n, reinterpret_cast<void *>(n->poll), n->dev ? n->dev->name : "-", work, weight);
+        trace(trace_event::napi_poll, n, reinterpret_cast<void *>(n->poll),
+              n->dev ? n->dev->name : "-", work, weight);
     }
     local_irq_disable();
     if (unlikely(work >= weight)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Network devices: allocation, names, registration, lookup, life (row B-12). Linux: net/core/dev.c.
-// The list of devices: changed under rtnl and dev_base_lock (BH), looked up under dev_base_lock. A device lives while referenced;
-// unregister_netdev() waits for the last reference but its own.
+// The list of devices: changed under rtnl and dev_base_lock (BH), looked up under dev_base_lock. A
+// device lives while referenced; unregister_netdev() waits for the last reference but its own.
 
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -21,7 +21,10 @@ netdev_notifier *netdev_chain; // rtnl
 u32 last_ifindex;
 
 /// Index of the name's "%d" or null; only "eth%d"-like names are made here.
-bool name_is_template(const char *name) { return strchr(name, '%') != nullptr; }
+bool name_is_template(const char *name)
+{
+    return strchr(name, '%') != nullptr;
+}
 
 net_device *find_name(const char *name)
 {
@@ -92,7 +95,8 @@ void call_netdevice_notifiers(netdev_event e, net_device *dev)
         n->call(e, dev);
 }
 
-net_device *alloc_netdev_mq(size_t priv_size, const char *name, void (*setup)(net_device *), unsigned queues)
+net_device *alloc_netdev_mq(size_t priv_size, const char *name, void (*setup)(net_device *),
+                            unsigned queues)
 {
     if (!queues || queues > 256 || strlen(name) >= sizeof(net_device::name))
         return nullptr;
@@ -167,8 +171,8 @@ void unregister_netdev(net_device *dev)
         schedule_timeout(10);
         call_netdevice_notifiers(NETDEV_UNREGISTER, dev);
         if (tries % 1000 == 0)
-            pr_warn("unregister_netdevice: waiting for %s to become free. Usage count = %d\n", dev->name,
-                    dev->refcnt.read() - 1);
+            pr_warn("unregister_netdevice: waiting for %s to become free. Usage count = %d\n",
+                    dev->name, dev->refcnt.read() - 1);
     }
 }
 

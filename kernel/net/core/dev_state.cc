@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bringing devices up and down, their flags, MTU, addresses and receive filters (rows B-12, B-13). Linux: net/core/dev.c,
-// net/core/dev_addr_lists.c. Process context with rtnl.
+// Bringing devices up and down, their flags, MTU, addresses and receive filters (rows B-12, B-13).
+// Linux: net/core/dev.c, net/core/dev_addr_lists.c. Process context with rtnl.
 
 #include "lib/printk.h"
 #include "mm/slab.h"
@@ -60,12 +60,19 @@ static int change_count(net_device *dev, int *count, u32 flag, int inc)
     return 0;
 }
 
-int dev_set_promiscuity(net_device *dev, int inc) { return change_count(dev, &dev->promiscuity, IFF_PROMISC, inc); }
-int dev_set_allmulti(net_device *dev, int inc) { return change_count(dev, &dev->allmulti, IFF_ALLMULTI, inc); }
+int dev_set_promiscuity(net_device *dev, int inc)
+{
+    return change_count(dev, &dev->promiscuity, IFF_PROMISC, inc);
+}
+int dev_set_allmulti(net_device *dev, int inc)
+{
+    return change_count(dev, &dev->allmulti, IFF_ALLMULTI, inc);
+}
 
 int dev_change_flags(net_device *dev, u32 flags)
 {
-    constexpr u32 direct = IFF_NOARP | IFF_MULTICAST | 0x4 /* DEBUG */ | 0x20 /* NOTRAILERS */ | 0x4000 /* DYNAMIC */;
+    constexpr u32 direct =
+        IFF_NOARP | IFF_MULTICAST | 0x4 /* DEBUG */ | 0x20 /* NOTRAILERS */ | 0x4000 /* DYNAMIC */;
     u32 old = dev->flags;
     dev->flags = (flags & direct) | (dev->flags & ~direct);
     if ((old ^ dev->flags) & IFF_MULTICAST)

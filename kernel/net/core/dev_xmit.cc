@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Transmission: queue choice, qdisc or direct path, handing to the driver, NET_TX softirq (atlas §11.7; rows T-06, T-07, L-05).
-// Linux: net/core/dev.c. Process or softirq context, BHs off inside. Root lock and queue lock are never held together.
+// Transmission: queue choice, qdisc or direct path, handing to the driver, NET_TX softirq (atlas
+// §11.7; rows T-06, T-07, L-05).
+// Linux: net/core/dev.c. Process or softirq context, BHs off inside. Root lock and queue lock are
+// never held together.
 
 #include "irq/softirq.h"
 #include "lib/printk.h"
@@ -13,8 +15,8 @@
 static constexpr int RECURSION_LIMIT = 10;
 static constinit percpu<int> xmit_recursion;
 
-/// Transmit queue of this CPU (Linux's XPS with its usual map, queue n for CPU n): no lock is shared between CPUs, and completion
-/// comes back to the sender's CPU.
+/// Transmit queue of this CPU (Linux's XPS with its usual map, queue n for CPU n): no lock is
+/// shared between CPUs, and completion comes back to the sender's CPU.
 static netdev_queue *netdev_pick_tx(net_device *dev, sk_buff *skb)
 {
     unsigned n = dev->real_num_tx_queues, i = 0;
@@ -53,8 +55,8 @@ static bool validate_xmit_skb(sk_buff *skb, net_device *dev)
         kfree_skb_reason(skb, "nomem");
         return false;
     }
-    if (skb->ip_summed == CHECKSUM_PARTIAL && !(dev->features & (NETIF_F_HW_CSUM | NETIF_F_IP_CSUM)) &&
-        skb_checksum_help(skb)) {
+    if (skb->ip_summed == CHECKSUM_PARTIAL &&
+        !(dev->features & (NETIF_F_HW_CSUM | NETIF_F_IP_CSUM)) && skb_checksum_help(skb)) {
         kfree_skb_reason(skb, "nomem");
         return false;
     }
@@ -148,7 +150,7 @@ int dev_queue_xmit(sk_buff *skb)
     return rc;
 }
 
-// --- NET_TX ---------------------------------------------------------------------------------------------------------
+// --- NET_TX --------------------------------------------------------------------------------------
 
 void __netif_schedule(Qdisc *q)
 {
@@ -228,12 +230,16 @@ void net_tx_action()
 
 void netif_tx_stop_queue(netdev_queue *q)
 {
-    // The watchdog counts from here; Linux stamps every packet, which only matters for the last one before a stop.
+    // The watchdog counts from here; Linux stamps every packet, which only matters for the last one
+    // before a stop.
     q->trans_start = jiffies();
     q->state.fetch_or(QUEUE_STATE_DRV_XOFF);
 }
 
-void netif_tx_start_queue(netdev_queue *q) { q->state.fetch_and(~QUEUE_STATE_DRV_XOFF); }
+void netif_tx_start_queue(netdev_queue *q)
+{
+    q->state.fetch_and(~QUEUE_STATE_DRV_XOFF);
+}
 
 void netif_tx_wake_queue(netdev_queue *q)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reference counts of routes. Linux: net/core/dst.c. Any context. The last reference frees after a grace period, since look-ups
-// hold none.
+// Reference counts of routes. Linux: net/core/dst.c. Any context. The last reference frees after a
+// grace period, since look-ups hold none.
 
 #include "net/core/dst.h"
 

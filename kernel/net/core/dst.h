@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Route results and neighbours as the packet path uses them. Linux: include/net/dst.h, include/net/neighbour.h.
+// Route results and neighbours as the packet path uses them. Linux: include/net/dst.h,
+// include/net/neighbour.h.
 #pragma once
 
 #include "net/core/netdevice.h"
 #include "sched/rcu.h"
 
-/// Where a packet goes next: input and output functions, device, next hop. Reference counted; freed after a grace period.
+/// Where a packet goes next: input and output functions, device, next hop. Reference counted; freed
+/// after a grace period.
 struct dst_entry : pinned {
     net_device *dev = nullptr;             // referenced
     int (*input)(sk_buff *skb) = nullptr;  // [S]
@@ -25,5 +27,11 @@ inline dst_entry *dst_hold(dst_entry *d)
     return d;
 }
 void dst_release(dst_entry *d);
-inline int dst_input(sk_buff *skb) { return skb->dst->input(skb); }
-inline int dst_output(sk_buff *skb) { return skb->dst->output(skb); }
+inline int dst_input(sk_buff *skb)
+{
+    return skb->dst->input(skb);
+}
+inline int dst_output(sk_buff *skb)
+{
+    return skb->dst->output(skb);
+}

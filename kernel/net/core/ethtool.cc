@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// SIOCETHTOOL. Linux: net/core/ethtool.c; the structures are those of include/uapi/linux/ethtool.h. Process context with rtnl.
-// Sizes come from the driver, never from the user; the user's counts only limit.
+// SIOCETHTOOL. Linux: net/core/ethtool.c; the structures are those of include/uapi/linux/ethtool.h.
+// Process context with rtnl. Sizes come from the driver, never from the user; the user's counts
+// only limit.
 
 #include "net/core/ethtool.h"
 #include "lib/printk.h"
@@ -11,8 +12,9 @@
 
 namespace
 {
-constexpr u32 ETHTOOL_GDRVINFO = 0x03, ETHTOOL_GLINK = 0x0a, ETHTOOL_GRINGPARAM = 0x10, ETHTOOL_SRINGPARAM = 0x11,
-              ETHTOOL_GSTRINGS = 0x1b, ETHTOOL_GSTATS = 0x1d, ETHTOOL_GSSET_INFO = 0x37, ETH_SS_STATS = 1;
+constexpr u32 ETHTOOL_GDRVINFO = 0x03, ETHTOOL_GLINK = 0x0a, ETHTOOL_GRINGPARAM = 0x10,
+              ETHTOOL_SRINGPARAM = 0x11, ETHTOOL_GSTRINGS = 0x1b, ETHTOOL_GSTATS = 0x1d,
+              ETHTOOL_GSSET_INFO = 0x37, ETH_SS_STATS = 1;
 
 struct drvinfo {
     u32 cmd;
@@ -24,8 +26,8 @@ struct value {
     u32 cmd, data;
 };
 struct ringparam {
-    u32 cmd, rx_max_pending, rx_mini_max_pending, rx_jumbo_max_pending, tx_max_pending, rx_pending, rx_mini_pending,
-        rx_jumbo_pending, tx_pending;
+    u32 cmd, rx_max_pending, rx_mini_max_pending, rx_jumbo_max_pending, tx_max_pending, rx_pending,
+        rx_mini_pending, rx_jumbo_pending, tx_pending;
 };
 struct gstrings {
     u32 cmd, string_set, len;
@@ -39,7 +41,10 @@ struct stats_head {
     u32 cmd, n_stats;
 };
 
-unsigned stat_count(net_device *dev) { return dev->ethtool->get_sset_count ? dev->ethtool->get_sset_count(dev) : 0; }
+unsigned stat_count(net_device *dev)
+{
+    return dev->ethtool->get_sset_count ? dev->ethtool->get_sset_count(dev) : 0;
+}
 
 result<s64> give(u64 to, const void *from, size_t n)
 {
@@ -68,7 +73,8 @@ result<s64> get_ringparam(net_device *dev, u64 data)
     p.cmd = ETHTOOL_GRINGPARAM;
     if (!dev->ethtool->get_ringparam)
         return error{EOPNOTSUPP};
-    dev->ethtool->get_ringparam(dev, &p.rx_pending, &p.tx_pending, &p.rx_max_pending, &p.tx_max_pending);
+    dev->ethtool->get_ringparam(dev, &p.rx_pending, &p.tx_pending, &p.rx_max_pending,
+                                &p.tx_max_pending);
     return give(data, &p, sizeof(p));
 }
 

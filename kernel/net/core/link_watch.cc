@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Carrier changes: drivers report them from any context, a kernel thread (Linux: the events workqueue) activates or deactivates
-// the device's queues under rtnl and tells the notifiers. Linux: net/core/link_watch.c.
+// Carrier changes: drivers report them from any context, a kernel thread (Linux: the events
+// workqueue) activates or deactivates the device's queues under rtnl and tells the notifiers.
+// Linux: net/core/link_watch.c.
 
 #include "lib/printk.h"
 #include "net/core/dev.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The neighbour table: entries, look-up, garbage collection. Linux: net/core/neighbour.c. Contexts and locks: neighbour.h.
-// Memory is bounded: at most gc_thresh3 entries, at most queue_len_bytes of waiting packets each.
+// The neighbour table: entries, look-up, garbage collection. Linux: net/core/neighbour.c. Contexts
+// and locks: neighbour.h. Memory is bounded: at most gc_thresh3 entries, at most queue_len_bytes of
+// waiting packets each.
 
 #include "net/core/neighbour.h"
 #include "lib/printk.h"
@@ -15,7 +16,8 @@ static kmem_cache *neigh_cache;
 static void neigh_periodic_work(timer_list *t);
 
 neighbour::neighbour(neigh_table *t, net_device *d, be32 key)
-    : tbl{t}, dev{d}, primary_key{key}, output{neigh_resolve_output}, timer{neigh_timer_handler, this}
+    : tbl{t}, dev{d}, primary_key{key}, output{neigh_resolve_output}, timer{neigh_timer_handler,
+                                                                            this}
 {
     u64 now = jiffies();
     confirmed = updated = used = now;
@@ -28,7 +30,10 @@ neigh_table::neigh_table(const char *name, const neigh_ops *o, u16 proto)
 }
 
 /// Uniform in [½ base, 1½ base).
-static u64 rand_reach_time(u64 base) { return base ? prandom_u32() % base + (base >> 1) : 0; }
+static u64 rand_reach_time(u64 base)
+{
+    return base ? prandom_u32() % base + (base >> 1) : 0;
+}
 
 void neigh_table_init(neigh_table *tbl)
 {
@@ -36,7 +41,8 @@ void neigh_table_init(neigh_table *tbl)
         neigh_cache = kmem_cache_create("arp_cache", sizeof(neighbour), 64);
     get_random_bytes(&tbl->hash_rnd, sizeof(tbl->hash_rnd));
     tbl->last_flush = tbl->last_rand = jiffies();
-    tbl->parms.reachable_time = rand_reach_time(static_cast<u64>(tbl->parms.base_reachable_time_ms));
+    tbl->parms.reachable_time =
+        rand_reach_time(static_cast<u64>(tbl->parms.base_reachable_time_ms));
     gc_table = tbl;
     mod_timer(&tbl->gc_timer, jiffies() + static_cast<u64>(tbl->parms.base_reachable_time_ms) / 2);
 }
@@ -82,7 +88,8 @@ static void unlink_entry(neighbour **pp, neighbour *n)
     neigh_release(n);
 }
 
-/// Free entries that nobody refers to; `stale_only`: those not used for a while. Returns how many. tbl->lock.
+/// Free entries that nobody refers to; `stale_only`: those not used for a while. Returns how many.
+/// tbl->lock.
 static int shrink(neigh_table *tbl, bool stale_only)
 {
     int freed = 0;
@@ -93,7 +100,8 @@ static int shrink(neigh_table *tbl, bool stale_only)
             u8 state = n->nud_state;
             bool busy = n->refcnt.read() != 1 || (state & NUD_PERMANENT);
             u64 used = time_after(n->confirmed, n->used) ? n->confirmed : n->used;
-            if (stale_only && ((state & NUD_IN_TIMER) || (state != NUD_FAILED && !time_after(now, used + stale))))
+            if (stale_only &&
+                ((state & NUD_IN_TIMER) || (state != NUD_FAILED && !time_after(now, used + stale))))
                 busy = true;
             if (busy) {
                 pp = &n->next;
@@ -111,7 +119,8 @@ static bool make_room(neigh_table *tbl)
 {
     int entries = tbl->entries.load();
     u64 now = jiffies();
-    if (entries < tbl->gc_thresh2 || (entries < tbl->gc_thresh3 && !time_after(now, tbl->last_flush + 5 * HZ)))
+    if (entries < tbl->gc_thresh2 ||
+        (entries < tbl->gc_thresh3 && !time_after(now, tbl->last_flush + 5 * HZ)))
         return true;
     neigh_stats->forced_gc_runs++;
     spin_guard<bh> g{tbl->lock};
@@ -173,7 +182,8 @@ static void neigh_periodic_work(timer_list *t)
         neigh_stats->periodic_gc_runs++;
         if (time_after(now, tbl->last_rand + 300 * HZ)) {
             tbl->last_rand = now;
-            tbl->parms.reachable_time = rand_reach_time(static_cast<u64>(tbl->parms.base_reachable_time_ms));
+            tbl->parms.reachable_time =
+                rand_reach_time(static_cast<u64>(tbl->parms.base_reachable_time_ms));
         }
         if (tbl->entries.load() >= tbl->gc_thresh1)
             shrink(tbl, true);
@@ -181,7 +191,8 @@ static void neigh_periodic_work(timer_list *t)
     mod_timer(t, now + static_cast<u64>(max(tbl->parms.base_reachable_time_ms, 1000)) / 2);
 }
 
-/// Unlink every entry of a device; those still referenced die with their last reference and send nowhere.
+/// Unlink every entry of a device; those still referenced die with their last reference and send
+/// nowhere.
 static void flush_dev(neigh_table *tbl, net_device *dev)
 {
     spin_guard<bh> g{tbl->lock};
@@ -204,8 +215,14 @@ static void flush_dev(neigh_table *tbl, net_device *dev)
     }
 }
 
-void neigh_ifdown(neigh_table *tbl, net_device *dev) { flush_dev(tbl, dev); }
-void neigh_changeaddr(neigh_table *tbl, net_device *dev) { flush_dev(tbl, dev); }
+void neigh_ifdown(neigh_table *tbl, net_device *dev)
+{
+    flush_dev(tbl, dev);
+}
+void neigh_changeaddr(neigh_table *tbl, net_device *dev)
+{
+    flush_dev(tbl, dev);
+}
 
 void neigh_for_each(neigh_table *tbl, void (*f)(neighbour *, void *), void *arg)
 {

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Neighbours: link-layer addresses of next hops, learned and kept fresh by ARP (atlas §11.6, row T-05). Linux: include/net/neighbour.h,
-// net/core/neighbour.c. Look-ups are lockless (RCU, BHs off); tbl->lock (BH) protects chains, n->lock (BH) an entry's state.
-// Order: tbl->lock, then n->lock. Nothing is transmitted while either is held. An armed timer holds a reference of its entry.
+// Neighbours: link-layer addresses of next hops, learned and kept fresh by ARP (atlas §11.6, row
+// T-05). Linux: include/net/neighbour.h, net/core/neighbour.c. Look-ups are lockless (RCU, BHs
+// off); tbl->lock (BH) protects chains, n->lock (BH) an entry's state.
+// Order: tbl->lock, then n->lock. Nothing is transmitted while either is held. An armed timer holds
+// a reference of its entry.
 #pragma once
 
 #include "lib/random.h"
 #include "net/core/dst.h"
 #include "time/timer.h"
 
-constexpr u8 NUD_NONE = 0, NUD_INCOMPLETE = 0x01, NUD_REACHABLE = 0x02, NUD_STALE = 0x04, NUD_DELAY = 0x08, NUD_PROBE = 0x10,
-             NUD_FAILED = 0x20, NUD_NOARP = 0x40, NUD_PERMANENT = 0x80;
+constexpr u8 NUD_NONE = 0, NUD_INCOMPLETE = 0x01, NUD_REACHABLE = 0x02, NUD_STALE = 0x04,
+             NUD_DELAY = 0x08, NUD_PROBE = 0x10, NUD_FAILED = 0x20, NUD_NOARP = 0x40,
+             NUD_PERMANENT = 0x80;
 constexpr u8 NUD_IN_TIMER = NUD_INCOMPLETE | NUD_REACHABLE | NUD_DELAY | NUD_PROBE;
-constexpr u8 NUD_VALID = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
+constexpr u8 NUD_VALID =
+    NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY;
 constexpr u8 NUD_CONNECTED = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE;
-constexpr u32 NEIGH_UPDATE_F_OVERRIDE = 1, NEIGH_UPDATE_F_WEAK_OVERRIDE = 2, NEIGH_UPDATE_F_ADMIN = 0x80000000;
+constexpr u32 NEIGH_UPDATE_F_OVERRIDE = 1, NEIGH_UPDATE_F_WEAK_OVERRIDE = 2,
+              NEIGH_UPDATE_F_ADMIN = 0x80000000;
 
 struct neigh_table;
 struct neighbour;
@@ -21,7 +26,10 @@ struct neighbour;
 /// Room for a cached link-layer header, right-aligned, copied as two words.
 constexpr unsigned HH_DATA_MOD = 16;
 /// Headroom that a packet to `dev` needs before its network header.
-inline u32 LL_RESERVED_SPACE(const net_device *dev) { return (dev->hard_header_len & ~(HH_DATA_MOD - 1)) + HH_DATA_MOD; }
+inline u32 LL_RESERVED_SPACE(const net_device *dev)
+{
+    return (dev->hard_header_len & ~(HH_DATA_MOD - 1)) + HH_DATA_MOD;
+}
 
 /// A neighbour's timer, which finds its owner.
 struct neigh_timer : timer_list {
@@ -58,14 +66,16 @@ struct neighbour : pinned {
 
 /// Times in jiffies as sysctl shows them in seconds or ms.
 struct neigh_parms {
-    int base_reachable_time_ms = 30000, retrans_time_ms = 1000, delay_probe_time_s = 5, gc_stale_time_s = 60;
-    int queue_len_bytes = 65536, ucast_probes = 3, mcast_probes = 3, app_probes = 0, locktime_ms = 1000;
+    int base_reachable_time_ms = 30000, retrans_time_ms = 1000, delay_probe_time_s = 5,
+        gc_stale_time_s = 60;
+    int queue_len_bytes = 65536, ucast_probes = 3, mcast_probes = 3, app_probes = 0,
+        locktime_ms = 1000;
     u64 reachable_time = 30 * HZ; // random around the base (RFC 4861 §6.3.2's habit)
 };
 
 struct neigh_statistics {
-    u64 allocs, destroys, hash_grows, res_failed, lookups, hits, rcv_probes_mcast, rcv_probes_ucast, periodic_gc_runs,
-        forced_gc_runs, unres_discards;
+    u64 allocs, destroys, hash_grows, res_failed, lookups, hits, rcv_probes_mcast, rcv_probes_ucast,
+        periodic_gc_runs, forced_gc_runs, unres_discards;
 };
 
 /// What makes a table ARP.
@@ -114,17 +124,20 @@ inline neighbour *neigh_lookup_noref(neigh_table *tbl, be32 key, const net_devic
 }
 /// The same with a reference, counted in the statistics.
 neighbour *neigh_lookup(neigh_table *tbl, be32 key, net_device *dev);
-/// New entry, or the one that somebody else made meanwhile; with a reference if want_ref. ENOBUFS when the table is full. Any context.
+/// New entry, or the one that somebody else made meanwhile; with a reference if want_ref. ENOBUFS
+/// when the table is full. Any context.
 result<neighbour *> neigh_create(neigh_table *tbl, be32 key, net_device *dev, bool want_ref);
 void neigh_release(neighbour *n);
 
-/// Send through the neighbour in whatever state it is: now, later or never. Takes over the skb. [P][S]
+/// Send through the neighbour in whatever state it is: now, later or never. Takes over the skb.
+/// [P][S]
 int neigh_resolve_output(neighbour *n, sk_buff *skb);
 /// The address is known and fresh.
 int neigh_connected_output(neighbour *n, sk_buff *skb);
 /// With the cached header if there is one.
 int neigh_output(neighbour *n, sk_buff *skb);
-/// Use of the entry: true when the packet was queued or dropped (taken over), false when it may be sent at once.
+/// Use of the entry: true when the packet was queued or dropped (taken over), false when it may be
+/// sent at once.
 bool neigh_event_send(neighbour *n, sk_buff *skb);
 /// New knowledge about the neighbour (lladdr null: keep). 0 or -EPERM/-EINVAL. No lock held.
 int neigh_update(neighbour *n, const u8 *lladdr, u8 state, u32 flags);

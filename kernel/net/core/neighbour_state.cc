@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The neighbour state machine (atlas §11.6, row T-05): probing, time-outs, new knowledge. Linux: net/core/neighbour.c
-// neigh_timer_handler, __neigh_event_send, neigh_update. Softirq or process context; n->lock (BH) per entry.
+// The neighbour state machine (atlas §11.6, row T-05): probing, time-outs, new knowledge. Linux:
+// net/core/neighbour.c neigh_timer_handler, __neigh_event_send, neigh_update. Softirq or process
+// context; n->lock (BH) per entry.
 
 #include "lib/printk.h"
 #include "net/core/neighbour.h"
@@ -15,8 +16,14 @@ void neigh_set_state(neighbour *n, u8 state)
     write_once(n->nud_state, state);
 }
 
-void neigh_suspect(neighbour *n) { n->output = neigh_resolve_output; }
-void neigh_connect(neighbour *n) { n->output = neigh_connected_output; }
+void neigh_suspect(neighbour *n)
+{
+    n->output = neigh_resolve_output;
+}
+void neigh_connect(neighbour *n)
+{
+    n->output = neigh_connected_output;
+}
 
 void neigh_add_timer(neighbour *n, u64 when)
 {
@@ -66,10 +73,12 @@ void neigh_probe(neighbour *n) NO_THREAD_SAFETY_ANALYSIS
 static int neigh_max_probes(const neighbour *n)
 {
     const neigh_parms &p = n->tbl->parms;
-    return n->nud_state & NUD_PROBE ? p.ucast_probes : p.ucast_probes + p.app_probes + p.mcast_probes;
+    return n->nud_state & NUD_PROBE ? p.ucast_probes
+                                    : p.ucast_probes + p.app_probes + p.mcast_probes;
 }
 
-/// What becomes of REACHABLE and DELAY entries when their time is up; returns the next expiry. n->lock.
+/// What becomes of REACHABLE and DELAY entries when their time is up; returns the next expiry.
+/// n->lock.
 static u64 age_entry(neighbour *n, u64 now)
 {
     const neigh_parms &p = n->tbl->parms;
@@ -208,7 +217,8 @@ static void flush_queue(neighbour *n)
     n->arp_queue_len_bytes = 0;
 }
 
-/// Decide on state and address by what was there. True: go on with the (possibly adjusted) values. n->lock.
+/// Decide on state and address by what was there. True: go on with the (possibly adjusted) values.
+/// n->lock.
 static bool accept_update(neighbour *n, const u8 **lladdr, u8 *state, u32 flags)
 {
     u8 old = n->nud_state;
@@ -256,13 +266,15 @@ int neigh_update(neighbour *n, const u8 *lladdr, u8 state, u32 flags)
     if (state != old) {
         neigh_del_timer(n);
         if (state & NUD_IN_TIMER)
-            neigh_add_timer(n, jiffies() + (state & NUD_REACHABLE ? n->tbl->parms.reachable_time : 0));
+            neigh_add_timer(n,
+                            jiffies() + (state & NUD_REACHABLE ? n->tbl->parms.reachable_time : 0));
         neigh_set_state(n, state);
     }
     if (lladdr != n->ha) {
         set_lladdr(n, lladdr);
         if (!(state & NUD_CONNECTED))
-            n->confirmed = jiffies() - (static_cast<u64>(n->tbl->parms.base_reachable_time_ms) << 1);
+            n->confirmed =
+                jiffies() - (static_cast<u64>(n->tbl->parms.base_reachable_time_ms) << 1);
     }
     if (state & NUD_CONNECTED)
         neigh_connect(n);
@@ -286,7 +298,7 @@ neighbour *neigh_event_ns(neigh_table *tbl, const u8 *lladdr, be32 key, net_devi
     return n;
 }
 
-// --- Output -----------------------------------------------------------------------------------------------------
+// --- Output --------------------------------------------------------------------------------------
 
 /// Remember the header that was just built in front of skb. n->lock not held; BH off.
 static void neigh_hh_init(neighbour *n)

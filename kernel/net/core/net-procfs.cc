@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// /proc/net/{dev,softnet_stat,ptype,dev_mcast} in Linux's formats (rows B-06, B-08). Linux: net/core/net-procfs.c. [P]
+// /proc/net/{dev,softnet_stat,ptype,dev_mcast} in Linux's formats (rows B-06, B-08). Linux:
+// net/core/net-procfs.c. [P]
 
 #include "fs/seq_file.h"
 #include "lib/printk.h"
@@ -14,11 +15,14 @@ void dev_line(net_device *dev, void *arg)
     net_device_stats s;
     dev_get_stats(dev, &s);
     ull frame = s.rx_length_errors + s.rx_over_errors + s.rx_crc_errors + s.rx_frame_errors;
-    ull carrier = s.tx_carrier_errors + s.tx_aborted_errors + s.tx_window_errors + s.tx_heartbeat_errors;
+    ull carrier =
+        s.tx_carrier_errors + s.tx_aborted_errors + s.tx_window_errors + s.tx_heartbeat_errors;
     seq_printf(static_cast<seq_file *>(arg),
-               "%6s: %7llu %7llu %4llu %4llu %4llu %5llu %10llu %9llu %8llu %7llu %4llu %4llu %4llu %5llu %7llu %10llu\n",
-               dev->name, ull{s.rx_bytes}, ull{s.rx_packets}, ull{s.rx_errors}, ull{s.rx_dropped + s.rx_missed_errors},
-               ull{s.rx_fifo_errors}, frame, 0ull, ull{s.multicast}, ull{s.tx_bytes}, ull{s.tx_packets}, ull{s.tx_errors},
+               "%6s: %7llu %7llu %4llu %4llu %4llu %5llu %10llu %9llu %8llu %7llu %4llu %4llu "
+               "%4llu %5llu %7llu %10llu\n",
+               dev->name, ull{s.rx_bytes}, ull{s.rx_packets}, ull{s.rx_errors},
+               ull{s.rx_dropped + s.rx_missed_errors}, ull{s.rx_fifo_errors}, frame, 0ull,
+               ull{s.multicast}, ull{s.tx_bytes}, ull{s.tx_packets}, ull{s.tx_errors},
                ull{s.tx_dropped}, ull{s.tx_fifo_errors}, ull{s.collisions}, carrier, 0ull);
 }
 
@@ -36,9 +40,12 @@ void softnet_show(seq_file *m)
 {
     for (unsigned i = 0; i < num_online_cpus(); i++) {
         const softnet_data &sd = softnet_data_percpu.on(i);
-        seq_printf(m, "%08x %08x %08x %08x %08x %08x %08x %08x %08x %08x\n", static_cast<u32>(read_once(sd.processed)),
-                   static_cast<u32>(read_once(sd.dropped)), static_cast<u32>(read_once(sd.time_squeeze)), 0u, 0u, 0u, 0u, 0u,
-                   static_cast<u32>(read_once(sd.cpu_collision)), static_cast<u32>(read_once(sd.received_rps)));
+        seq_printf(m, "%08x %08x %08x %08x %08x %08x %08x %08x %08x %08x\n",
+                   static_cast<u32>(read_once(sd.processed)),
+                   static_cast<u32>(read_once(sd.dropped)),
+                   static_cast<u32>(read_once(sd.time_squeeze)), 0u, 0u, 0u, 0u, 0u,
+                   static_cast<u32>(read_once(sd.cpu_collision)),
+                   static_cast<u32>(read_once(sd.received_rps)));
     }
 }
 
@@ -82,12 +89,15 @@ void mc_lines(net_device *dev, void *arg)
     auto *m = static_cast<seq_file *>(arg);
     for (unsigned i = 0; i < c.n; i++) {
         const u8 *a = c.a[i].addr;
-        seq_printf(m, "%-4u %-15s %-5u %-5d %02x%02x%02x%02x%02x%02x\n", dev->ifindex, dev->name, c.a[i].refcount, 0, a[0], a[1],
-                   a[2], a[3], a[4], a[5]);
+        seq_printf(m, "%-4u %-15s %-5u %-5d %02x%02x%02x%02x%02x%02x\n", dev->ifindex, dev->name,
+                   c.a[i].refcount, 0, a[0], a[1], a[2], a[3], a[4], a[5]);
     }
 }
 
-void dev_mc_show(seq_file *m) { for_each_netdev(mc_lines, m); }
+void dev_mc_show(seq_file *m)
+{
+    for_each_netdev(mc_lines, m);
+}
 } // namespace
 
 void dev_proc_init()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// /sys/class/net/<dev>/: attributes and statistics, one value a file; /proc/sys/net/core. Linux: net/core/net-sysfs.c,
-// net/core/sysctl_net_core.c. [P]
+// /sys/class/net/<dev>/: attributes and statistics, one value a file; /proc/sys/net/core. Linux:
+// net/core/net-sysfs.c, net/core/sysctl_net_core.c. [P]
 
 #include "fs/seq_file.h"
 #include "lib/printk.h"
@@ -8,8 +8,13 @@
 
 namespace
 {
-/// What a file shows: which device, which value. Lives as long as the device's files (devices are not removed from /sys).
-template <void (*Show)(seq_file *, net_device *)> void show(seq_file *m) { Show(m, static_cast<net_device *>(m->private_data)); }
+/// What a file shows: which device, which value. Lives as long as the device's files (devices are
+/// not removed from /sys).
+template <void (*Show)(seq_file *, net_device *)>
+void show(seq_file *m)
+{
+    Show(m, static_cast<net_device *>(m->private_data));
+}
 
 void address(seq_file *m, net_device *d)
 {
@@ -17,15 +22,34 @@ void address(seq_file *m, net_device *d)
         seq_printf(m, "%s%02x", i ? ":" : "", d->dev_addr[i]);
     seq_putc(m, '\n');
 }
-void mtu(seq_file *m, net_device *d) { seq_printf(m, "%u\n", d->mtu); }
-void flags(seq_file *m, net_device *d) { seq_printf(m, "0x%x\n", d->flags); }
-void ifindex(seq_file *m, net_device *d) { seq_printf(m, "%u\n", d->ifindex); }
-void type(seq_file *m, net_device *d) { seq_printf(m, "%u\n", d->type); }
-void tx_queue_len(seq_file *m, net_device *d) { seq_printf(m, "%u\n", d->tx_queue_len); }
+void mtu(seq_file *m, net_device *d)
+{
+    seq_printf(m, "%u\n", d->mtu);
+}
+void flags(seq_file *m, net_device *d)
+{
+    seq_printf(m, "0x%x\n", d->flags);
+}
+void ifindex(seq_file *m, net_device *d)
+{
+    seq_printf(m, "%u\n", d->ifindex);
+}
+void type(seq_file *m, net_device *d)
+{
+    seq_printf(m, "%u\n", d->type);
+}
+void tx_queue_len(seq_file *m, net_device *d)
+{
+    seq_printf(m, "%u\n", d->tx_queue_len);
+}
 void operstate(seq_file *m, net_device *d)
 {
     bool up = d->flags & IFF_UP;
-    seq_printf(m, "%s\n", !up ? "down" : d->flags & IFF_LOOPBACK ? "unknown" : netif_carrier_ok(d) ? "up" : "down");
+    seq_printf(m, "%s\n",
+               !up                       ? "down"
+               : d->flags & IFF_LOOPBACK ? "unknown"
+               : netif_carrier_ok(d)     ? "up"
+                                         : "down");
 }
 void carrier(seq_file *m, net_device *d)
 {
@@ -34,7 +58,8 @@ void carrier(seq_file *m, net_device *d)
 }
 
 /// One statistics file for each member.
-template <u64 net_device_stats::*Member> void stat(seq_file *m)
+template <u64 net_device_stats::*Member>
+void stat(seq_file *m)
 {
     net_device_stats s;
     dev_get_stats(static_cast<net_device *>(m->private_data), &s);
@@ -45,7 +70,10 @@ struct attribute {
     const char *name;
     seq_show show;
 };
-#define STAT(n) {"statistics/" #n, stat<&net_device_stats::n>}
+#define STAT(n)                                      \
+    {                                                \
+        "statistics/" #n, stat<&net_device_stats::n> \
+    }
 constexpr attribute attributes[] = {
     {"address", show<address>},
     {"mtu", show<mtu>},
@@ -55,10 +83,27 @@ constexpr attribute attributes[] = {
     {"tx_queue_len", show<tx_queue_len>},
     {"operstate", show<operstate>},
     {"carrier", show<carrier>},
-    STAT(rx_packets), STAT(tx_packets), STAT(rx_bytes), STAT(tx_bytes), STAT(rx_errors), STAT(tx_errors), STAT(rx_dropped),
-    STAT(tx_dropped), STAT(multicast), STAT(collisions), STAT(rx_length_errors), STAT(rx_over_errors), STAT(rx_crc_errors),
-    STAT(rx_frame_errors), STAT(rx_fifo_errors), STAT(rx_missed_errors), STAT(tx_aborted_errors), STAT(tx_carrier_errors),
-    STAT(tx_fifo_errors), STAT(tx_heartbeat_errors), STAT(tx_window_errors),
+    STAT(rx_packets),
+    STAT(tx_packets),
+    STAT(rx_bytes),
+    STAT(tx_bytes),
+    STAT(rx_errors),
+    STAT(tx_errors),
+    STAT(rx_dropped),
+    STAT(tx_dropped),
+    STAT(multicast),
+    STAT(collisions),
+    STAT(rx_length_errors),
+    STAT(rx_over_errors),
+    STAT(rx_crc_errors),
+    STAT(rx_frame_errors),
+    STAT(rx_fifo_errors),
+    STAT(rx_missed_errors),
+    STAT(tx_aborted_errors),
+    STAT(tx_carrier_errors),
+    STAT(tx_fifo_errors),
+    STAT(tx_heartbeat_errors),
+    STAT(tx_window_errors),
 };
 #undef STAT
 } // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Network devices, NAPI, softnet_data, packet types. Linux: include/linux/netdevice.h, net/core/dev.c (atlas §2, §5, §6, §11.7).
+// Network devices, NAPI, softnet_data, packet types. Linux: include/linux/netdevice.h,
+// net/core/dev.c (atlas §2, §5, §6, §11.7).
 #pragma once
 
 #include "lib/percpu.h"
@@ -20,9 +21,10 @@ extern static_object<mutex> rtnl_storage;
 #define rtnl_mutex (*rtnl_storage)
 
 struct net_device_stats {
-    u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped, multicast, collisions,
-        rx_length_errors, rx_over_errors, rx_crc_errors, rx_frame_errors, rx_fifo_errors, rx_missed_errors,
-        tx_aborted_errors, tx_carrier_errors, tx_fifo_errors, tx_heartbeat_errors, tx_window_errors;
+    u64 rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors, tx_errors, rx_dropped, tx_dropped,
+        multicast, collisions, rx_length_errors, rx_over_errors, rx_crc_errors, rx_frame_errors,
+        rx_fifo_errors, rx_missed_errors, tx_aborted_errors, tx_carrier_errors, tx_fifo_errors,
+        tx_heartbeat_errors, tx_window_errors;
 };
 
 enum netdev_tx : int { NETDEV_TX_OK = 0, NETDEV_TX_BUSY = 0x10 };
@@ -33,26 +35,27 @@ constexpr int NET_RX_SUCCESS = 0, NET_RX_DROP = 1;
 struct net_device_ops {
     const char *name;
     int (*ndo_init)(net_device *dev);
-    int (*ndo_open)(net_device *dev);                                  // [P] rtnl
-    int (*ndo_stop)(net_device *dev);                                  // [P] rtnl
-    netdev_tx (*ndo_start_xmit)(sk_buff *skb, net_device *dev);        // BH off, txq lock unless LLTX
-    void (*ndo_get_stats64)(net_device *dev, net_device_stats *s);     // any
-    void (*ndo_set_rx_mode)(net_device *dev);                          // [P] rtnl
-    int (*ndo_set_mac_address)(net_device *dev, const u8 *addr);       // [P] rtnl
-    int (*ndo_change_mtu)(net_device *dev, int mtu);                   // [P] rtnl
-    void (*ndo_tx_timeout)(net_device *dev);                           // [T]
+    int (*ndo_open)(net_device *dev);                              // [P] rtnl
+    int (*ndo_stop)(net_device *dev);                              // [P] rtnl
+    netdev_tx (*ndo_start_xmit)(sk_buff *skb, net_device *dev);    // BH off, txq lock unless LLTX
+    void (*ndo_get_stats64)(net_device *dev, net_device_stats *s); // any
+    void (*ndo_set_rx_mode)(net_device *dev);                      // [P] rtnl
+    int (*ndo_set_mac_address)(net_device *dev, const u8 *addr);   // [P] rtnl
+    int (*ndo_change_mtu)(net_device *dev, int mtu);               // [P] rtnl
+    void (*ndo_tx_timeout)(net_device *dev);                       // [T]
 };
 /// Link-layer header operations.
 struct header_ops {
     /// Push the header; daddr null: unresolved. Returns header length or negative.
-    int (*create)(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const void *saddr, u32 len);
+    int (*create)(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const void *saddr,
+                  u32 len);
 };
 extern const header_ops eth_header_ops;
 /// ethtool's view, by name; values for -S, -g, -i.
 struct ethtool_ops {
     void (*get_drvinfo)(net_device *dev, const char **driver, const char **bus_info);
     void (*get_ringparam)(net_device *dev, u32 *rx, u32 *tx, u32 *rx_max, u32 *tx_max);
-    int (*set_ringparam)(net_device *dev, u32 rx, u32 tx);             // [P] rtnl
+    int (*set_ringparam)(net_device *dev, u32 rx, u32 tx); // [P] rtnl
     unsigned (*get_sset_count)(net_device *dev);
     void (*get_strings)(net_device *dev, char (*names)[32]);
     void (*get_ethtool_stats)(net_device *dev, u64 *values);
@@ -71,8 +74,9 @@ struct netdev_queue : pinned {
 };
 constexpr u32 QUEUE_STATE_DRV_XOFF = 1, QUEUE_STATE_STACK_XOFF = 2, QUEUE_STATE_FROZEN = 4;
 
-constexpr u32 NETIF_F_SG = 1, NETIF_F_IP_CSUM = 2, NETIF_F_HW_CSUM = 8, NETIF_F_LLTX = 0x1000, NETIF_F_GSO = 0x800,
-              NETIF_F_TSO = 0x10000, NETIF_F_RXCSUM = 0x20000000, NETIF_F_RXHASH = 0x10000000, NETIF_F_GRO = 0x4000;
+constexpr u32 NETIF_F_SG = 1, NETIF_F_IP_CSUM = 2, NETIF_F_HW_CSUM = 8, NETIF_F_LLTX = 0x1000,
+              NETIF_F_GSO = 0x800, NETIF_F_TSO = 0x10000, NETIF_F_RXCSUM = 0x20000000,
+              NETIF_F_RXHASH = 0x10000000, NETIF_F_GRO = 0x4000;
 constexpr u32 LINK_STATE_START = 1, LINK_STATE_PRESENT = 2, LINK_STATE_NOCARRIER = 4;
 constexpr unsigned MAX_ADDR_LEN = 8;
 
@@ -101,19 +105,20 @@ struct net_device : pinned {
     int promiscuity = 0, allmulti = 0;
     netdev_hw_addr *mc_list = nullptr; // mc_lock
     spinlock mc_lock{"net_device.mc_lock"};
-    list_node dev_list; // all devices, rtnl/RCU
+    list_node dev_list;               // all devices, rtnl/RCU
     napi_struct *napi_list = nullptr; // singly linked through napi->dev_next
     timer_list *watchdog_timer = nullptr;
     u64 watchdog_timeo = 5 * HZ;
     bool registered = false;
-    bool lw_pending = false;  // link_watch has an event of this device
+    bool lw_pending = false; // link_watch has an event of this device
     net_device *lw_next = nullptr;
     void *priv = nullptr; // driver's
     refcount refcnt;
 };
 
 enum napi_state : u32 { NAPI_STATE_SCHED = 1, NAPI_STATE_DISABLE = 2 };
-/// A poll context (one per queue vector, and each CPU's backlog). Whoever sets SCHED owns it (atlas §26.2).
+/// A poll context (one per queue vector, and each CPU's backlog). Whoever sets SCHED owns it (atlas
+/// §26.2).
 struct napi_struct : pinned {
     list_node poll_list;
     std::atomic<u32> state{NAPI_STATE_SCHED}; // disabled until napi_enable
@@ -151,12 +156,18 @@ struct packet_type : pinned {
 void dev_add_pack(packet_type *pt);
 void dev_remove_pack(packet_type *pt);
 
-// --- Registration and state: [P] with rtnl ------------------------------------------------------------------------------
-/// Ethernet device with `priv_size` bytes of zeroed driver data and `queues` transmit/receive queues; null: no memory.
+// --- Registration and state: [P] with rtnl -------------------------------------------------------
+/// Ethernet device with `priv_size` bytes of zeroed driver data and `queues` transmit/receive
+/// queues; null: no memory.
 net_device *alloc_etherdev_mq(size_t priv_size, unsigned queues);
-template <class T> T *netdev_priv(net_device *dev) { return static_cast<T *>(dev->priv); }
+template <class T>
+T *netdev_priv(net_device *dev)
+{
+    return static_cast<T *>(dev->priv);
+}
 /// Any device: `setup` fills in what its kind has in common; `name` may hold a %d.
-net_device *alloc_netdev_mq(size_t priv_size, const char *name, void (*setup)(net_device *), unsigned queues);
+net_device *alloc_netdev_mq(size_t priv_size, const char *name, void (*setup)(net_device *),
+                            unsigned queues);
 /// What Ethernet devices have in common: header operations, addresses, MTU 1500, queue of 1000.
 void ether_setup(net_device *dev);
 /// Give it a name ("eth%d") and an index and publish it; takes rtnl itself. 0 or -errno.
@@ -171,23 +182,33 @@ int dev_set_mtu(net_device *dev, int mtu);
 /// Find with a reference; dev_put drops it. Any context.
 net_device *dev_get_by_name(const char *name);
 net_device *dev_get_by_index(u32 ifindex);
-inline void dev_hold(net_device *d) { d->refcnt.get(); }
+inline void dev_hold(net_device *d)
+{
+    d->refcnt.get();
+}
 void dev_put(net_device *d);
 /// Visit every device in order of index, each referenced meanwhile; f may sleep if the caller may.
 void for_each_netdev(void (*f)(net_device *, void *), void *arg);
 /// Next device with a larger index, referenced; null at the end. Any context.
 net_device *netdev_next(u32 after_ifindex);
 void dev_get_stats(net_device *dev, net_device_stats *s);
-inline bool netif_running(const net_device *d) { return d->state.load() & LINK_STATE_START; }
-inline bool netif_carrier_ok(const net_device *d) { return !(d->state.load() & LINK_STATE_NOCARRIER); }
+inline bool netif_running(const net_device *d)
+{
+    return d->state.load() & LINK_STATE_START;
+}
+inline bool netif_carrier_ok(const net_device *d)
+{
+    return !(d->state.load() & LINK_STATE_NOCARRIER);
+}
 /// Any context; activates/deactivates the qdisc from process context.
 void netif_carrier_on(net_device *dev);
 void netif_carrier_off(net_device *dev);
 extern net_device *loopback_dev;
 
-// --- NAPI ---------------------------------------------------------------------------------------------------------------
+// --- NAPI ----------------------------------------------------------------------------------------
 /// Attach a poll function; disabled until napi_enable. [P]
-void netif_napi_add(net_device *dev, napi_struct *n, int (*poll)(napi_struct *, int), const char *name, int weight);
+void netif_napi_add(net_device *dev, napi_struct *n, int (*poll)(napi_struct *, int),
+                    const char *name, int weight);
 void netif_napi_del(napi_struct *n);
 void napi_enable(napi_struct *n);
 /// Stop; waits for a running poll. [P]
@@ -199,7 +220,7 @@ void __napi_schedule(napi_struct *n);
 /// Poll found less than its budget: leave the poll list. [S]
 void napi_complete(napi_struct *n);
 
-// --- Receive ------------------------------------------------------------------------------------------------------------
+// --- Receive -------------------------------------------------------------------------------------
 /// From a driver's poll. Takes over the skb. [S]
 int napi_gro_receive(napi_struct *n, sk_buff *skb);
 int netif_receive_skb(sk_buff *skb);
@@ -209,25 +230,37 @@ int netif_rx_ni(sk_buff *skb);
 /// Set mac header, pull 14 bytes, classify destination (skb->pkt_type), return the protocol.
 be16 eth_type_trans(sk_buff *skb, net_device *dev);
 
-// --- Transmit -----------------------------------------------------------------------------------------------------------
+// --- Transmit ------------------------------------------------------------------------------------
 /// Send with link header built. Takes over the skb. 0, NET_XMIT_* or -errno. [P][S]
 int dev_queue_xmit(sk_buff *skb);
 /// Push the link header through header_ops.
-inline int dev_hard_header(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const void *saddr, u32 len)
+inline int dev_hard_header(sk_buff *skb, net_device *dev, u16 type, const void *daddr,
+                           const void *saddr, u32 len)
 {
-    return dev->header_ops && dev->header_ops->create ? dev->header_ops->create(skb, dev, type, daddr, saddr, len) : 0;
+    return dev->header_ops && dev->header_ops->create
+               ? dev->header_ops->create(skb, dev, type, daddr, saddr, len)
+               : 0;
 }
-inline netdev_queue *netdev_get_tx_queue(net_device *d, unsigned i) { return &d->tx[i]; }
+inline netdev_queue *netdev_get_tx_queue(net_device *d, unsigned i)
+{
+    return &d->tx[i];
+}
 void netif_tx_stop_queue(netdev_queue *q);
 void netif_tx_start_queue(netdev_queue *q);
 /// Let the qdisc run again (NET_TX softirq). Any context.
 void netif_tx_wake_queue(netdev_queue *q);
-inline bool netif_tx_queue_stopped(const netdev_queue *q) { return q->state.load() & QUEUE_STATE_DRV_XOFF; }
+inline bool netif_tx_queue_stopped(const netdev_queue *q)
+{
+    return q->state.load() & QUEUE_STATE_DRV_XOFF;
+}
 void netif_tx_start_all_queues(net_device *dev);
 void netif_tx_stop_all_queues(net_device *dev);
 
 /// Wake after a stop with the queue's lock not needed: bits only.
-inline bool netif_xmit_stopped(const netdev_queue *q) { return q->state.load(std::memory_order_relaxed) & 3; }
+inline bool netif_xmit_stopped(const netdev_queue *q)
+{
+    return q->state.load(std::memory_order_relaxed) & 3;
+}
 /// Count sockets that want skb->tstamp filled at reception (SO_TIMESTAMP). Any context.
 void net_enable_timestamp();
 void net_disable_timestamp();
@@ -236,7 +269,8 @@ int dev_set_promiscuity(net_device *dev, int inc);
 int dev_set_allmulti(net_device *dev, int inc);
 /// SIOCSIFHWADDR. [P] rtnl
 int dev_set_mac_address(net_device *dev, const u8 *addr);
-/// Multicast filter list of link-layer addresses (counted); programs the device by ndo_set_rx_mode. BH lock inside.
+/// Multicast filter list of link-layer addresses (counted); programs the device by ndo_set_rx_mode.
+/// BH lock inside.
 int dev_mc_add(net_device *dev, const u8 *addr);
 int dev_mc_del(net_device *dev, const u8 *addr);
 struct netdev_hw_addr {
@@ -246,13 +280,23 @@ struct netdev_hw_addr {
 };
 /// Visit the filter list (drivers, in ndo_set_rx_mode; /proc/net/dev_mcast).
 void for_each_mc_addr(net_device *dev, void (*f)(const netdev_hw_addr *, void *), void *arg);
-/// Fills SIOCGIFCONF for a device: set by IPv4. Bytes written (wanted if user_buf is 0) or -errno. [P] rtnl
+/// Fills SIOCGIFCONF for a device: set by IPv4. Bytes written (wanted if user_buf is 0) or -errno.
+/// [P] rtnl
 extern int (*gifconf_inet)(net_device *dev, u64 user_buf, int len);
 /// IFF_* as user space sees them (RUNNING from the carrier).
 u32 dev_get_flags(const net_device *dev);
 
-/// Notifications of device events (Linux netdevice notifier chain): up, down, change of address or carrier. [P] rtnl
-enum netdev_event : int { NETDEV_UP = 1, NETDEV_DOWN, NETDEV_CHANGE, NETDEV_REGISTER, NETDEV_UNREGISTER, NETDEV_CHANGEMTU, NETDEV_CHANGEADDR };
+/// Notifications of device events (Linux netdevice notifier chain): up, down, change of address or
+/// carrier. [P] rtnl
+enum netdev_event : int {
+    NETDEV_UP = 1,
+    NETDEV_DOWN,
+    NETDEV_CHANGE,
+    NETDEV_REGISTER,
+    NETDEV_UNREGISTER,
+    NETDEV_CHANGEMTU,
+    NETDEV_CHANGEADDR
+};
 struct netdev_notifier : pinned {
     void (*call)(netdev_event e, net_device *dev) = nullptr;
     netdev_notifier *next = nullptr;

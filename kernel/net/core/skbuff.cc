@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Life of an sk_buff: allocation, clones, references, release. Linux: net/core/skbuff.c.
-// Any context (GFP_ATOMIC outside process context). Nothing here takes a lock; the receive fragment cache is per CPU with IRQs
-// off. The last kfree_skb()/consume_skb() frees: destructor, route, fragments, data, head, in that order.
+// Any context (GFP_ATOMIC outside process context). Nothing here takes a lock; the receive fragment
+// cache is per CPU with IRQs off. The last kfree_skb()/consume_skb() frees: destructor, route,
+// fragments, data, head, in that order.
 
+#include "net/core/skbuff.h"
 #include "lib/percpu.h"
 #include "lib/printk.h"
 #include "mm/kasan.h"
 #include "mm/slab.h"
 #include "net/core/dst.h"
 #include "net/core/netdevice.h"
-#include "net/core/skbuff.h"
 #include "net/core/skbuff_internal.h"
 #include "trace/trace.h"
 
@@ -58,7 +59,7 @@ sk_buff *init_skb(void *mem, u8 *data, u32 size)
     return skb;
 }
 
-// --- Receive buffers: slices of a per-CPU block, as Linux's netdev_alloc_frag ----------------------------
+// --- Receive buffers: slices of a per-CPU block, as Linux's netdev_alloc_frag --------------------
 
 constexpr unsigned FRAG_ORDER = 3;
 constexpr size_t FRAG_BLOCK = PAGE_SIZE << FRAG_ORDER;
@@ -155,7 +156,8 @@ u8 *skb_alloc_area(u32 *size, gfp flags)
 void skb_free_area(u8 *head, bool head_frag)
 {
     if (head_frag)
-        put_page(virt_to_page(reinterpret_cast<void *>(align_down(reinterpret_cast<u64>(head), FRAG_BLOCK))));
+        put_page(virt_to_page(
+            reinterpret_cast<void *>(align_down(reinterpret_cast<u64>(head), FRAG_BLOCK))));
     else
         kfree(head);
 }
@@ -249,7 +251,10 @@ static void drop_skb(sk_buff *skb, const char *reason, void *location)
     free_skb(skb);
 }
 
-void kfree_skb(sk_buff *skb) { drop_skb(skb, "not_specified", __builtin_return_address(0)); }
+void kfree_skb(sk_buff *skb)
+{
+    drop_skb(skb, "not_specified", __builtin_return_address(0));
+}
 
 void kfree_skb_reason(sk_buff *skb, const char *reason)
 {

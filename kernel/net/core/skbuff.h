@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// sk_buff: the one structure in which a packet lives from descriptor to user buffer (row R-20). Linux: include/linux/skbuff.h,
-// net/core/skbuff.c. head ≤ data ≤ tail ≤ end; page fragments and a fragment list follow in skb_shared_info at `end`.
-// Ownership: a plain pointer is borrowed; skb_ptr owns. Clones share the data, which is then read-only (skb_cloned()).
+// sk_buff: the one structure in which a packet lives from descriptor to user buffer (row R-20).
+// Linux: include/linux/skbuff.h, net/core/skbuff.c. head ≤ data ≤ tail ≤ end; page fragments and a
+// fragment list follow in skb_shared_info at `end`.
+// Ownership: a plain pointer is borrowed; skb_ptr owns. Clones share the data, which is then
+// read-only (skb_cloned()).
 #pragma once
 
 #include "lib/checksum.h"
@@ -36,13 +38,21 @@ struct skb_shared_info {
     skb_frag frags[MAX_SKB_FRAGS];
 };
 
-enum pkt_type : u8 { PACKET_HOST = 0, PACKET_BROADCAST = 1, PACKET_MULTICAST = 2, PACKET_OTHERHOST = 3, PACKET_OUTGOING = 4 };
-/// State of the checksum (Linux's ip_summed): NONE not looked at; UNNECESSARY device found it right; COMPLETE `csum` is the sum
-/// of the data; PARTIAL (transmit) the pseudo header is in the field at csum_start+csum_offset, the device finishes.
+enum pkt_type : u8 {
+    PACKET_HOST = 0,
+    PACKET_BROADCAST = 1,
+    PACKET_MULTICAST = 2,
+    PACKET_OTHERHOST = 3,
+    PACKET_OUTGOING = 4
+};
+/// State of the checksum (Linux's ip_summed): NONE not looked at; UNNECESSARY device found it
+/// right; COMPLETE `csum` is the sum of the data; PARTIAL (transmit) the pseudo header is in the
+/// field at csum_start+csum_offset, the device finishes.
 enum ip_summed : u8 { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, CHECKSUM_COMPLETE, CHECKSUM_PARTIAL };
 
 struct sk_buff : pinned {
-    sk_buff *next = nullptr, *prev = nullptr; // sk_buff_head links, or frag_list/backlog chain through next
+    sk_buff *next = nullptr,
+            *prev = nullptr; // sk_buff_head links, or frag_list/backlog chain through next
     sock *sk = nullptr;
     u64 tstamp = 0; // ns real time of reception, 0: not taken
     net_device *dev = nullptr;
@@ -57,7 +67,8 @@ struct sk_buff : pinned {
     be16 protocol{};
     ::pkt_type pkt_type = PACKET_HOST;
     ::ip_summed ip_summed = CHECKSUM_NONE;
-    u8 cloned : 1 = 0, nohdr : 1 = 0, l4_hash : 1 = 0, head_frag : 1 = 0, peeked : 1 = 0, vlan_present : 1 = 0;
+    u8 cloned : 1 = 0, nohdr : 1 = 0, l4_hash : 1 = 0, head_frag : 1 = 0, peeked : 1 = 0,
+                vlan_present : 1 = 0;
     u8 fclone = 0; // SKB_FCLONE_*: member of a pair from skbuff_fclone_cache
     u16 vlan_tci = 0;
     u32 trace_id = 0;
@@ -73,46 +84,93 @@ inline skb_shared_info *skb_shinfo(const sk_buff *skb)
 {
     return reinterpret_cast<skb_shared_info *>(skb->head + skb->end);
 }
-inline u8 *skb_tail_pointer(const sk_buff *skb) { return skb->head + skb->tail; }
-inline u32 skb_headlen(const sk_buff *skb) { return skb->len - skb->data_len; }
-inline u32 skb_headroom(const sk_buff *skb) { return static_cast<u32>(skb->data - skb->head); }
-inline u32 skb_tailroom(const sk_buff *skb) { return skb->data_len ? 0 : skb->end - skb->tail; }
-inline bool skb_is_nonlinear(const sk_buff *skb) { return skb->data_len != 0; }
-inline u8 *skb_transport_header(const sk_buff *skb) { return skb->head + skb->transport_header; }
-inline u8 *skb_network_header(const sk_buff *skb) { return skb->head + skb->network_header; }
-inline u8 *skb_mac_header(const sk_buff *skb) { return skb->head + skb->mac_header; }
-inline void skb_reset_transport_header(sk_buff *skb) { skb->transport_header = static_cast<u16>(skb->data - skb->head); }
-inline void skb_reset_network_header(sk_buff *skb) { skb->network_header = static_cast<u16>(skb->data - skb->head); }
-inline void skb_reset_mac_header(sk_buff *skb) { skb->mac_header = static_cast<u16>(skb->data - skb->head); }
-inline int skb_transport_offset(const sk_buff *skb) { return static_cast<int>(skb_transport_header(skb) - skb->data); }
-inline int skb_network_offset(const sk_buff *skb) { return static_cast<int>(skb_network_header(skb) - skb->data); }
+inline u8 *skb_tail_pointer(const sk_buff *skb)
+{
+    return skb->head + skb->tail;
+}
+inline u32 skb_headlen(const sk_buff *skb)
+{
+    return skb->len - skb->data_len;
+}
+inline u32 skb_headroom(const sk_buff *skb)
+{
+    return static_cast<u32>(skb->data - skb->head);
+}
+inline u32 skb_tailroom(const sk_buff *skb)
+{
+    return skb->data_len ? 0 : skb->end - skb->tail;
+}
+inline bool skb_is_nonlinear(const sk_buff *skb)
+{
+    return skb->data_len != 0;
+}
+inline u8 *skb_transport_header(const sk_buff *skb)
+{
+    return skb->head + skb->transport_header;
+}
+inline u8 *skb_network_header(const sk_buff *skb)
+{
+    return skb->head + skb->network_header;
+}
+inline u8 *skb_mac_header(const sk_buff *skb)
+{
+    return skb->head + skb->mac_header;
+}
+inline void skb_reset_transport_header(sk_buff *skb)
+{
+    skb->transport_header = static_cast<u16>(skb->data - skb->head);
+}
+inline void skb_reset_network_header(sk_buff *skb)
+{
+    skb->network_header = static_cast<u16>(skb->data - skb->head);
+}
+inline void skb_reset_mac_header(sk_buff *skb)
+{
+    skb->mac_header = static_cast<u16>(skb->data - skb->head);
+}
+inline int skb_transport_offset(const sk_buff *skb)
+{
+    return static_cast<int>(skb_transport_header(skb) - skb->data);
+}
+inline int skb_network_offset(const sk_buff *skb)
+{
+    return static_cast<int>(skb_network_header(skb) - skb->data);
+}
 
-/// What a head counts for in truesize: the slab object of Linux's sk_buff, so that buffers fill at the same packet.
+/// What a head counts for in truesize: the slab object of Linux's sk_buff, so that buffers fill at
+/// the same packet.
 constexpr u32 SKB_HEAD_TRUESIZE = 256;
 static_assert(sizeof(sk_buff) <= SKB_HEAD_TRUESIZE);
 /// Bytes charged for a packet with `size` data bytes (Linux SKB_TRUESIZE).
-constexpr u32 SKB_DATA_ALIGN(u32 n) { return (n + 63) & ~63u; }
+constexpr u32 SKB_DATA_ALIGN(u32 n)
+{
+    return (n + 63) & ~63u;
+}
 constexpr u32 SKB_TRUESIZE(u32 size)
 {
     return size + SKB_HEAD_TRUESIZE + SKB_DATA_ALIGN(sizeof(skb_shared_info));
 }
 
 /// A fresh skb has a trace id (trace_new_id()) while tracing is on, else 0.
-/// New skb with `size` bytes of linear room (cache skbuff_head_cache + kmalloc); null when out of memory. Any context with GFP_ATOMIC.
+/// New skb with `size` bytes of linear room (cache skbuff_head_cache + kmalloc); null when out of
+/// memory. Any context with GFP_ATOMIC.
 sk_buff *alloc_skb(u32 size, gfp flags);
-/// The same from skbuff_fclone_cache: the first skb_clone() of it needs no allocation (TCP's write queue).
+/// The same from skbuff_fclone_cache: the first skb_clone() of it needs no allocation (TCP's write
+/// queue).
 sk_buff *alloc_skb_fclone(u32 size, gfp flags);
 /// The same for reception: NET_SKB_PAD headroom, skb->dev set. [S]
 sk_buff *netdev_alloc_skb(net_device *dev, u32 len);
-/// Headroom of received packets: NET_SKB_PAD less the bytes that put the IP header behind Ethernet's 14 on a multiple of four.
+/// Headroom of received packets: NET_SKB_PAD less the bytes that put the IP header behind
+/// Ethernet's 14 on a multiple of four.
 constexpr u32 NET_SKB_PAD = 64, NET_IP_ALIGN = 2;
-/// Drop a reference; the last frees. consume: delivered; kfree: dropped (traced with the caller's address as reason). Any context but
-/// hard IRQ with a destructor: use dev_kfree_skb_any.
+/// Drop a reference; the last frees. consume: delivered; kfree: dropped (traced with the caller's
+/// address as reason). Any context but hard IRQ with a destructor: use dev_kfree_skb_any.
 void consume_skb(sk_buff *skb);
 void kfree_skb(sk_buff *skb);
 /// kfree_skb with one of the reasons of docs/debugfs.md (a static string) for the trace.
 void kfree_skb_reason(sk_buff *skb, const char *reason);
-/// From hard IRQ or with IRQs off: to completion_queue, freed in NET_TX (Linux dev_kfree_skb_irq). net/core/dev.cc
+/// From hard IRQ or with IRQs off: to completion_queue, freed in NET_TX (Linux dev_kfree_skb_irq).
+/// net/core/dev.cc
 void dev_kfree_skb_irq(sk_buff *skb);
 void dev_kfree_skb_any(sk_buff *skb);
 inline sk_buff *skb_get(sk_buff *skb)
@@ -120,7 +178,10 @@ inline sk_buff *skb_get(sk_buff *skb)
     skb->users.get();
     return skb;
 }
-inline bool skb_shared(const sk_buff *skb) { return skb->users.read() != 1; }
+inline bool skb_shared(const sk_buff *skb)
+{
+    return skb->users.read() != 1;
+}
 inline bool skb_cloned(const sk_buff *skb)
 {
     return skb->cloned && skb_shinfo(skb)->dataref.load(std::memory_order_relaxed) != 1;
@@ -131,7 +192,8 @@ sk_buff *skb_clone(sk_buff *skb, gfp flags);
 sk_buff *skb_copy(const sk_buff *skb, gfp flags);
 /// Private header, shared fragments.
 sk_buff *pskb_copy(sk_buff *skb, gfp flags);
-/// If shared, replace by a clone (reference on the old dropped); null (and skb freed) when out of memory.
+/// If shared, replace by a clone (reference on the old dropped); null (and skb freed) when out of
+/// memory.
 sk_buff *skb_share_check(sk_buff *skb, gfp flags);
 /// Make the header private and grow head/tail room. 0 or -ENOMEM.
 int pskb_expand_head(sk_buff *skb, u32 nhead, u32 ntail, gfp flags);
@@ -191,7 +253,10 @@ void skb_add_rx_frag(sk_buff *skb, page *pg, u32 off, u32 size, u32 truesize);
 void skb_orphan(sk_buff *skb);
 /// Release the route reference.
 void skb_dst_drop(sk_buff *skb);
-inline void skb_dst_set(sk_buff *skb, dst_entry *dst) { skb->dst = dst; }
+inline void skb_dst_set(sk_buff *skb, dst_entry *dst)
+{
+    skb->dst = dst;
+}
 
 /// A queue of packets with a lock and a length.
 struct sk_buff_head : pinned {
@@ -200,7 +265,10 @@ struct sk_buff_head : pinned {
     spinlock lock{"sk_buff_head"};
     bool empty() const { return next == nullptr; }
 };
-inline sk_buff *skb_peek(const sk_buff_head *q) { return q->next; }
+inline sk_buff *skb_peek(const sk_buff_head *q)
+{
+    return q->next;
+}
 /// Without lock (caller holds it or owns the queue).
 inline void __skb_queue_tail(sk_buff_head *q, sk_buff *skb)
 {
@@ -238,13 +306,15 @@ void skb_queue_purge(sk_buff_head *q);
 void skb_queue_head(sk_buff_head *q, sk_buff *skb);
 /// Unlink and free every packet; the caller owns the queue.
 void __skb_queue_purge(sk_buff_head *q);
-/// Copy what clones and fragments inherit: device, protocol, route (referenced), priority, mark, trace id, cb. Not the data.
+/// Copy what clones and fragments inherit: device, protocol, route (referenced), priority, mark,
+/// trace id, cb. Not the data.
 void skb_copy_header(sk_buff *to, const sk_buff *from);
 void skb_init();
 
 /// Owning handle: freed as dropped unless released.
-class skb_ptr {
-  public:
+class skb_ptr
+{
+public:
     skb_ptr() = default;
     explicit skb_ptr(sk_buff *s) : s_{s} {}
     skb_ptr(skb_ptr &&o) : s_{o.s_} { o.s_ = nullptr; }
@@ -272,6 +342,6 @@ class skb_ptr {
         return s;
     }
 
-  private:
+private:
     sk_buff *s_ = nullptr;
 };

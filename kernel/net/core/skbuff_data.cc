@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The data of an sk_buff: copies, growing, pulling, trimming, checksums over linear part, page fragments and fragment list.
-// Linux: net/core/skbuff.c. Any context; the caller owns the skb. Every function that changes bytes first makes them private.
+// The data of an sk_buff: copies, growing, pulling, trimming, checksums over linear part, page
+// fragments and fragment list.
+// Linux: net/core/skbuff.c. Any context; the caller owns the skb. Every function that changes bytes
+// first makes them private.
 
 #include "lib/printk.h"
 #include "net/core/netdevice.h"
@@ -9,9 +11,11 @@
 
 namespace
 {
-/// The bytes [offset, offset+n) of the packet one contiguous piece at a time: f(ptr, len) for each; false when out of range.
-/// Fragment lists nest at most two levels (a list member has page fragments, no list of its own).
-template <class F> bool walk(const sk_buff *skb, u32 offset, u32 n, F &f)
+/// The bytes [offset, offset+n) of the packet one contiguous piece at a time: f(ptr, len) for each;
+/// false when out of range. Fragment lists nest at most two levels (a list member has page
+/// fragments, no list of its own).
+template <class F>
+bool walk(const sk_buff *skb, u32 offset, u32 n, F &f)
 {
     u32 start = skb_headlen(skb);
     if (offset > skb->len || n > skb->len - offset)
@@ -46,7 +50,8 @@ template <class F> bool walk(const sk_buff *skb, u32 offset, u32 n, F &f)
     return n == 0;
 }
 
-/// Drop the fragment list members that lie wholly beyond `keep` bytes of list, cut the one that straddles.
+/// Drop the fragment list members that lie wholly beyond `keep` bytes of list, cut the one that
+/// straddles.
 int trim_frag_list(skb_shared_info *si, u32 keep)
 {
     sk_buff **pp = &si->frag_list;
@@ -94,7 +99,8 @@ int pskb_expand_head(sk_buff *skb, u32 nhead, u32 ntail, gfp flags)
     memcpy(head + nhead, skb->head, skb->tail);
     skb_shared_info *si = skb_shinfo(skb);
     auto *nsi = reinterpret_cast<skb_shared_info *>(head + size);
-    memcpy(static_cast<void *>(nsi), si, __builtin_offsetof(skb_shared_info, frags[0]) + si->nr_frags * sizeof(skb_frag));
+    memcpy(static_cast<void *>(nsi), si,
+           __builtin_offsetof(skb_shared_info, frags[0]) + si->nr_frags * sizeof(skb_frag));
     nsi->dataref.store(1, std::memory_order_relaxed);
     if (skb_cloned(skb)) {
         share_frags(si);
@@ -162,7 +168,8 @@ bool pskb_may_pull_slow(sk_buff *skb, u32 n)
 {
     if (n > skb->len)
         return false;
-    // All or nothing of the non-linear part keeps this simple; headers are short and the driver keeps them linear.
+    // All or nothing of the non-linear part keeps this simple; headers are short and the driver
+    // keeps them linear.
     return skb_linearize(skb) == 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Queues of packets (sk_buff_head): doubly linked, null-terminated, with a length. Linux: net/core/skbuff.c.
-// The __ functions need the caller's lock or ownership; the others take q->lock with IRQs off and work in any context.
+// Queues of packets (sk_buff_head): doubly linked, null-terminated, with a length. Linux:
+// net/core/skbuff.c. The __ functions need the caller's lock or ownership; the others take q->lock
+// with IRQs off and work in any context.
 
 #include "net/core/skbuff.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Ethernet: header layout, building and parsing, defaults of Ethernet devices. Linux: net/ethernet/eth.c.
-// Any context.
+// Ethernet: header layout, building and parsing, defaults of Ethernet devices. Linux:
+// net/ethernet/eth.c. Any context.
 
 #include "net/ethernet/eth.h"
 
@@ -14,7 +14,8 @@ int eth_header(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const
         return ETH_HLEN;
     }
     memset(eth->h_dest, 0, ETH_ALEN);
-    return (dev->flags & (IFF_LOOPBACK | IFF_NOARP)) ? static_cast<int>(ETH_HLEN) : -static_cast<int>(ETH_HLEN);
+    return (dev->flags & (IFF_LOOPBACK | IFF_NOARP)) ? static_cast<int>(ETH_HLEN)
+                                                     : -static_cast<int>(ETH_HLEN);
 }
 
 const header_ops eth_header_ops{eth_header};
@@ -22,7 +23,8 @@ const header_ops eth_header_ops{eth_header};
 static void classify(sk_buff *skb, const net_device *dev, const ethhdr *eth)
 {
     if (unlikely(eth->h_dest[0] & 1))
-        skb->pkt_type = ether_addr_equal(eth->h_dest, dev->broadcast) ? PACKET_BROADCAST : PACKET_MULTICAST;
+        skb->pkt_type =
+            ether_addr_equal(eth->h_dest, dev->broadcast) ? PACKET_BROADCAST : PACKET_MULTICAST;
     else if (unlikely(!ether_addr_equal(eth->h_dest, dev->dev_addr)))
         skb->pkt_type = PACKET_OTHERHOST;
 }

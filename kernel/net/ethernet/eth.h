@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The Ethernet header (IEEE 802.3). Linux: include/uapi/linux/if_ether.h, include/linux/etherdevice.h.
+// The Ethernet header (IEEE 802.3). Linux: include/uapi/linux/if_ether.h,
+// include/linux/etherdevice.h.
 #pragma once
 
 #include "net/core/netdevice.h"
@@ -11,7 +12,10 @@ struct ethhdr {
 };
 static_assert(sizeof(ethhdr) == ETH_HLEN);
 
-inline ethhdr *eth_hdr(const sk_buff *skb) { return reinterpret_cast<ethhdr *>(skb_mac_header(skb)); }
+inline ethhdr *eth_hdr(const sk_buff *skb)
+{
+    return reinterpret_cast<ethhdr *>(skb_mac_header(skb));
+}
 
 /// Whether two six-byte addresses are the same.
 inline bool ether_addr_equal(const u8 *a, const u8 *b)
@@ -25,4 +29,5 @@ inline bool ether_addr_equal(const u8 *a, const u8 *b)
     return !((a4 ^ b4) | (a2 ^ b2));
 }
 /// header_ops::create of Ethernet: pushes 14 bytes; negative when the destination is not known yet.
-int eth_header(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const void *saddr, u32 len);
+int eth_header(sk_buff *skb, net_device *dev, u16 type, const void *daddr, const void *saddr,
+               u32 len);

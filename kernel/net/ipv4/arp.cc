@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Address resolution on Ethernet (RFC 826; atlas §11.6, row T-05). Linux: net/ipv4/arp.c.
-// arp_rcv: softirq. Every field of a received packet is checked before it may change the table. Requests that are not for us teach
-// nothing new: only senders that ask us, or that we know already, are remembered, so a flood cannot fill more than the table.
+// arp_rcv: softirq. Every field of a received packet is checked before it may change the table.
+// Requests that are not for us teach nothing new: only senders that ask us, or that we know
+// already, are remembered, so a flood cannot fill more than the table.
 
 #include "net/ipv4/arp.h"
 #include "lib/printk.h"
@@ -15,7 +16,8 @@ constinit static_object<neigh_table> arp_tbl_storage;
 void ip_eth_mc_map(be32 group, u8 *mac)
 {
     u32 a = group.host();
-    u8 m[ETH_ALEN] = {1, 0, 0x5e, static_cast<u8>((a >> 16) & 0x7f), static_cast<u8>(a >> 8), static_cast<u8>(a)};
+    u8 m[ETH_ALEN] = {
+        1, 0, 0x5e, static_cast<u8>((a >> 16) & 0x7f), static_cast<u8>(a >> 8), static_cast<u8>(a)};
     memcpy(mac, m, ETH_ALEN);
 }
 
@@ -46,8 +48,8 @@ static int arp_constructor(neighbour *n)
     return 0;
 }
 
-static sk_buff *arp_create(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, const u8 *dest_hw, const u8 *src_hw,
-                           const u8 *target_hw)
+static sk_buff *arp_create(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, const u8 *dest_hw,
+                           const u8 *src_hw, const u8 *target_hw)
 {
     sk_buff *skb = alloc_skb(LL_RESERVED_SPACE(dev) + sizeof(arp_packet), GFP_ATOMIC);
     if (!skb)
@@ -59,7 +61,8 @@ static sk_buff *arp_create(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, c
     skb->protocol = htons(ETH_P_ARP);
     if (!src_hw)
         src_hw = dev->dev_addr;
-    if (dev_hard_header(skb, dev, ETH_P_ARP, dest_hw ? dest_hw : dev->broadcast, src_hw, skb->len) < 0) {
+    if (dev_hard_header(skb, dev, ETH_P_ARP, dest_hw ? dest_hw : dev->broadcast, src_hw, skb->len) <
+        0) {
         kfree_skb_reason(skb, "dev_hdr");
         return nullptr;
     }
@@ -78,7 +81,8 @@ static sk_buff *arp_create(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, c
     return skb;
 }
 
-void arp_send(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, const u8 *dest_hw, const u8 *src_hw, const u8 *target_hw)
+void arp_send(u16 op, be32 dest_ip, net_device *dev, be32 src_ip, const u8 *dest_hw,
+              const u8 *src_hw, const u8 *target_hw)
 {
     if ((dev->flags & IFF_NOARP) || dev->addr_len != ETH_ALEN)
         return;
@@ -104,11 +108,13 @@ static void arp_solicit(neighbour *n, sk_buff *skb)
     be32 saddr = solicit_source(n, skb);
     if (!saddr)
         return;
-    // The first ucast_probes go to the address that we believe in, if there is one; the rest to everybody.
+    // The first ucast_probes go to the address that we believe in, if there is one; the rest to
+    // everybody.
     bool unicast = n->probes.load() < n->tbl->parms.ucast_probes && (n->nud_state & NUD_VALID);
     u8 ha[MAX_ADDR_LEN];
     memcpy(ha, n->ha, sizeof(ha));
-    arp_send(ARPOP_REQUEST, n->primary_key, n->dev, saddr, unicast ? ha : nullptr, nullptr, unicast ? ha : nullptr);
+    arp_send(ARPOP_REQUEST, n->primary_key, n->dev, saddr, unicast ? ha : nullptr, nullptr,
+             unicast ? ha : nullptr);
 }
 
 /// The packet cannot be delivered: its sender (often ourselves) learns by ICMP.
@@ -120,14 +126,14 @@ static void arp_error_report(neighbour *, sk_buff *skb)
 
 static const neigh_ops arp_ops{arp_solicit, arp_error_report, arp_constructor};
 
-// --- Reception --------------------------------------------------------------------------------------------------
+// --- Reception -----------------------------------------------------------------------------------
 
 /// Formally an ARP packet for IPv4 over this device, with believable sender addresses.
 static bool arp_valid(const arp_packet *arp, const net_device *dev)
 {
     u16 hrd = arp->ar_hrd.host(), op = arp->ar_op.host();
-    if ((hrd != ARPHRD_ETHER && hrd != ARPHRD_IEEE802) || arp->ar_pro != htons(ETH_P_IP) || arp->ar_hln != dev->addr_len ||
-        arp->ar_pln != 4)
+    if ((hrd != ARPHRD_ETHER && hrd != ARPHRD_IEEE802) || arp->ar_pro != htons(ETH_P_IP) ||
+        arp->ar_hln != dev->addr_len || arp->ar_pln != 4)
         return false;
     if (op != ARPOP_REQUEST && op != ARPOP_REPLY)
         return false;
@@ -143,7 +149,8 @@ static bool arp_ignored(const in_device *d, be32 tip)
 {
     if (IN_DEV_ARP_IGNORE(d) == 0)
         return false;
-    for (const in_ifaddr *ifa = rcu_dereference(d->ifa_list); ifa; ifa = rcu_dereference(ifa->ifa_next))
+    for (const in_ifaddr *ifa = rcu_dereference(d->ifa_list); ifa;
+         ifa = rcu_dereference(ifa->ifa_next))
         if (ifa->ifa_local == tip)
             return false;
     return true;
@@ -159,7 +166,8 @@ static bool arp_answer(sk_buff *skb, const arp_packet *arp, net_device *dev, con
     }
     if (be32(arp->sip) == arp->tip) // an announcement
         return false;
-    if (ip_route_input(skb, arp->tip, arp->sip, 0, dev) != 0 || skb_rtable(skb)->rt_type != RTN_LOCAL)
+    if (ip_route_input(skb, arp->tip, arp->sip, 0, dev) != 0 ||
+        skb_rtable(skb)->rt_type != RTN_LOCAL)
         return false;
     if (arp_ignored(d, arp->tip))
         return true;
@@ -205,7 +213,8 @@ static int arp_rcv(sk_buff *skb, net_device *dev, packet_type *, net_device *)
         kfree_skb_reason(skb, "unhandled_proto");
         return NET_RX_SUCCESS;
     }
-    trace(trace_event::arp_rcv, skb->trace_id, arp->ar_op.host(), be32(arp->sip).raw, be32(arp->tip).raw);
+    trace(trace_event::arp_rcv, skb->trace_id, arp->ar_op.host(), be32(arp->sip).raw,
+          be32(arp->tip).raw);
     bool done = arp->ar_op == htons(ARPOP_REQUEST) && arp_answer(skb, arp, dev, d);
     if (!done)
         arp_learn(skb, arp, dev);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ARP as users see it: /proc/net/arp, /proc/net/stat/arp_cache, debugfs net/neigh, and the ioctls of the arp command.
+// ARP as users see it: /proc/net/arp, /proc/net/stat/arp_cache, debugfs net/neigh, and the ioctls
+// of the arp command.
 // Linux: net/ipv4/arp.c, net/core/neighbour.c. Process context.
 
 #include "fs/seq_file.h"
@@ -40,8 +41,8 @@ void arp_line(neighbour *n, void *arg)
     snprintf(ip, sizeof(ip), "%pI4", &n->primary_key);
     const u8 *a = n->ha;
     snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", a[0], a[1], a[2], a[3], a[4], a[5]);
-    seq_printf(static_cast<seq_file *>(arg), "%-16s 0x%-10x0x%-10x%s     *        %s\n", ip, n->dev->type,
-               static_cast<u32>(arp_flags(n)), mac, n->dev->name);
+    seq_printf(static_cast<seq_file *>(arg), "%-16s 0x%-10x0x%-10x%s     *        %s\n", ip,
+               n->dev->type, static_cast<u32>(arp_flags(n)), mac, n->dev->name);
 }
 
 void arp_show(seq_file *m)
@@ -52,16 +53,18 @@ void arp_show(seq_file *m)
 
 void arp_stat_show(seq_file *m)
 {
-    seq_puts(m, "entries  allocs destroys hash_grows  lookups hits  res_failed  rcv_probes_mcast rcv_probes_ucast  "
+    seq_puts(m, "entries  allocs destroys hash_grows  lookups hits  res_failed  rcv_probes_mcast "
+                "rcv_probes_ucast  "
                 "periodic_gc_runs forced_gc_runs unresolved_discards\n");
     for (unsigned i = 0; i < num_online_cpus(); i++) {
         const neigh_statistics &s = neigh_stats.on(i);
         seq_printf(m, "%08x  %08x %08x %08x  %08x %08x  %08x  %08x %08x  %08x %08x %08x\n",
-                   static_cast<u32>(arp_tbl.entries.load()), static_cast<u32>(s.allocs), static_cast<u32>(s.destroys),
-                   static_cast<u32>(s.hash_grows), static_cast<u32>(s.lookups), static_cast<u32>(s.hits),
-                   static_cast<u32>(s.res_failed), static_cast<u32>(s.rcv_probes_mcast), static_cast<u32>(s.rcv_probes_ucast),
-                   static_cast<u32>(s.periodic_gc_runs), static_cast<u32>(s.forced_gc_runs),
-                   static_cast<u32>(s.unres_discards));
+                   static_cast<u32>(arp_tbl.entries.load()), static_cast<u32>(s.allocs),
+                   static_cast<u32>(s.destroys), static_cast<u32>(s.hash_grows),
+                   static_cast<u32>(s.lookups), static_cast<u32>(s.hits),
+                   static_cast<u32>(s.res_failed), static_cast<u32>(s.rcv_probes_mcast),
+                   static_cast<u32>(s.rcv_probes_ucast), static_cast<u32>(s.periodic_gc_runs),
+                   static_cast<u32>(s.forced_gc_runs), static_cast<u32>(s.unres_discards));
     }
 }
 
@@ -70,14 +73,19 @@ void neigh_line(neighbour *n, void *arg)
     auto *m = static_cast<seq_file *>(arg);
     u64 now = jiffies();
     const u8 *a = n->ha;
-    seq_printf(m, "ip=%pI4 dev=%s lladdr=%02x:%02x:%02x:%02x:%02x:%02x state=%s nud=0x%02x", &n->primary_key, n->dev->name, a[0],
-               a[1], a[2], a[3], a[4], a[5], nud_name(n->nud_state), n->nud_state);
-    seq_printf(m, " probes=%d queue=%u queue_bytes=%u used=%llu confirmed=%llu refs=%d\n", n->probes.load(), n->arp_queue.qlen,
-               n->arp_queue_len_bytes, static_cast<unsigned long long>(now - n->used),
+    seq_printf(m, "ip=%pI4 dev=%s lladdr=%02x:%02x:%02x:%02x:%02x:%02x state=%s nud=0x%02x",
+               &n->primary_key, n->dev->name, a[0], a[1], a[2], a[3], a[4], a[5],
+               nud_name(n->nud_state), n->nud_state);
+    seq_printf(m, " probes=%d queue=%u queue_bytes=%u used=%llu confirmed=%llu refs=%d\n",
+               n->probes.load(), n->arp_queue.qlen, n->arp_queue_len_bytes,
+               static_cast<unsigned long long>(now - n->used),
                static_cast<unsigned long long>(now - n->confirmed), n->refcnt.read() - 1);
 }
 
-void neigh_show(seq_file *m) { neigh_for_each(&arp_tbl, neigh_line, m); }
+void neigh_show(seq_file *m)
+{
+    neigh_for_each(&arp_tbl, neigh_line, m);
+}
 
 /// Device of a request: the named one, else where the address is on link. Not referenced; rtnl.
 result<net_device *> arp_device(arpreq *r)
@@ -137,8 +145,10 @@ result<s64> arp_delete(const arpreq *r, net_device *dev)
     neighbour *n = neigh_lookup(&arp_tbl, r->arp_pa.sin_addr, dev);
     if (!n)
         return error{ENXIO};
-    int err = n->nud_state & NUD_NOARP ? -ENXIO
-                                       : neigh_update(n, nullptr, NUD_FAILED, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN);
+    int err =
+        n->nud_state & NUD_NOARP
+            ? -ENXIO
+            : neigh_update(n, nullptr, NUD_FAILED, NEIGH_UPDATE_F_OVERRIDE | NEIGH_UPDATE_F_ADMIN);
     neigh_release(n);
     if (err)
         return error{static_cast<errno_t>(-err)};

@@ -106,7 +106,10 @@ int inet_insert_ifa(in_device *d, in_ifaddr *ifa)
     return 0;
 }
 
-static void ifa_free_rcu(rcu_head *h) { kdelete(container_of(h, in_ifaddr, rcu)); }
+static void ifa_free_rcu(rcu_head *h)
+{
+    kdelete(container_of(h, in_ifaddr, rcu));
+}
 
 static void unlink_ifa(in_device *d, in_ifaddr *ifa)
 {
@@ -150,7 +153,8 @@ be32 inet_select_addr(net_device *dev, be32 dst, u8 scope)
 {
     be32 found{};
     in_device *d = in_dev_get_rcu(dev);
-    for (const in_ifaddr *ifa = d ? rcu_dereference(d->ifa_list) : nullptr; ifa; ifa = rcu_dereference(ifa->ifa_next)) {
+    for (const in_ifaddr *ifa = d ? rcu_dereference(d->ifa_list) : nullptr; ifa;
+         ifa = rcu_dereference(ifa->ifa_next)) {
         if (ifa->secondary || ifa->ifa_scope > scope)
             continue;
         if (!dst || inet_ifa_match(dst, ifa))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// SIOCGIFADDR, SIOCSIFADDR and friends: what ifconfig does to addresses. Linux: net/ipv4/devinet.c devinet_ioctl.
-// Process context; takes rtnl. An address that changes is replaced by a changed copy, since readers may hold the old one.
+// SIOCGIFADDR, SIOCSIFADDR and friends: what ifconfig does to addresses. Linux: net/ipv4/devinet.c
+// devinet_ioctl. Process context; takes rtnl. An address that changes is replaced by a changed
+// copy, since readers may hold the old one.
 
 #include "lib/printk.h"
 #include "mm/slab.h"
@@ -15,11 +16,13 @@ namespace
 {
 bool reads(u32 cmd)
 {
-    return cmd == SIOCGIFADDR || cmd == SIOCGIFBRDADDR || cmd == SIOCGIFDSTADDR || cmd == SIOCGIFNETMASK;
+    return cmd == SIOCGIFADDR || cmd == SIOCGIFBRDADDR || cmd == SIOCGIFDSTADDR ||
+           cmd == SIOCGIFNETMASK;
 }
 bool writes(u32 cmd)
 {
-    return cmd == SIOCSIFADDR || cmd == SIOCSIFBRDADDR || cmd == SIOCSIFDSTADDR || cmd == SIOCSIFNETMASK || cmd == SIOCSIFFLAGS;
+    return cmd == SIOCSIFADDR || cmd == SIOCSIFBRDADDR || cmd == SIOCSIFDSTADDR ||
+           cmd == SIOCSIFNETMASK || cmd == SIOCSIFFLAGS;
 }
 
 /// The address with this label (an alias "eth0:1", or the device's name).
@@ -33,7 +36,10 @@ in_ifaddr *find_label(const in_device *d, const char *label)
 
 void read_address(const in_ifaddr *a, u32 cmd, ifreq *r)
 {
-    be32 v = cmd == SIOCGIFADDR ? a->ifa_local : cmd == SIOCGIFBRDADDR ? a->ifa_broadcast : cmd == SIOCGIFDSTADDR ? a->ifa_address : a->ifa_mask;
+    be32 v = cmd == SIOCGIFADDR      ? a->ifa_local
+             : cmd == SIOCGIFBRDADDR ? a->ifa_broadcast
+             : cmd == SIOCGIFDSTADDR ? a->ifa_address
+                                     : a->ifa_mask;
     r->addr = sockaddr_in{AF_INET, {}, v, {}};
 }
 
@@ -94,7 +100,8 @@ int set_netmask(net_device *dev, in_ifaddr *old, be32 mask)
     n->ifa_mask = mask;
     n->ifa_prefixlen = static_cast<u8>(len);
     // A broadcast address that followed from the old mask follows the new one.
-    if ((dev->flags & IFF_BROADCAST) && len < 31 && old->ifa_broadcast == (old->ifa_local | ~old->ifa_mask))
+    if ((dev->flags & IFF_BROADCAST) && len < 31 &&
+        old->ifa_broadcast == (old->ifa_local | ~old->ifa_mask))
         n->ifa_broadcast = n->ifa_local | ~mask;
     return replace(dev->ip_ptr, old, n);
 }
@@ -133,7 +140,8 @@ int set_one(net_device *dev, in_ifaddr *ifa, const char *label, u32 cmd, const i
         return set_address(dev, ifa, label, r.addr.sin_addr);
     if (!ifa)
         return -EADDRNOTAVAIL;
-    return cmd == SIOCSIFNETMASK ? set_netmask(dev, ifa, r.addr.sin_addr) : set_other(dev, ifa, cmd, r.addr.sin_addr);
+    return cmd == SIOCSIFNETMASK ? set_netmask(dev, ifa, r.addr.sin_addr)
+                                 : set_other(dev, ifa, cmd, r.addr.sin_addr);
 }
 } // namespace
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Routes that follow from addresses and devices (row L-03), and the route ioctls. Linux: net/ipv4/fib_frontend.c.
-// Process context with rtnl.
+// Routes that follow from addresses and devices (row L-03), and the route ioctls. Linux:
+// net/ipv4/fib_frontend.c. Process context with rtnl.
 
 #include "lib/printk.h"
 #include "net/core/sock.h"
@@ -30,7 +30,8 @@ void fib_magic(bool add, u8 type, be32 dst, u8 plen, const in_ifaddr *ifa)
 }
 
 /// The routes of one address, each f(type, prefix, length).
-template <class F> void for_each_ifa_route(const in_ifaddr *ifa, bool up, F &&f)
+template <class F>
+void for_each_ifa_route(const in_ifaddr *ifa, bool up, F &&f)
 {
     be32 mask = ifa->ifa_mask, addr = ifa->ifa_local, prefix = ifa->ifa_address & mask;
     f(RTN_LOCAL, addr, u8{32});
@@ -40,7 +41,8 @@ template <class F> void for_each_ifa_route(const in_ifaddr *ifa, bool up, F &&f)
         f(RTN_BROADCAST, ifa->ifa_broadcast, u8{32});
     if (ipv4_is_zeronet(prefix) || ifa->secondary || (prefix == addr && ifa->ifa_prefixlen == 32))
         return;
-    f(ifa->ifa_dev->dev->flags & IFF_LOOPBACK ? RTN_LOCAL : RTN_UNICAST, prefix, ifa->ifa_prefixlen);
+    f(ifa->ifa_dev->dev->flags & IFF_LOOPBACK ? RTN_LOCAL : RTN_UNICAST, prefix,
+      ifa->ifa_prefixlen);
     if (ifa->ifa_prefixlen < 31) {
         f(RTN_BROADCAST, prefix, u8{32});
         f(RTN_BROADCAST, prefix | ~mask, u8{32});
@@ -50,7 +52,8 @@ template <class F> void for_each_ifa_route(const in_ifaddr *ifa, bool up, F &&f)
 void fib_add_ifaddr(const in_ifaddr *ifa)
 {
     bool up = ifa->ifa_dev->dev->flags & IFF_UP;
-    for_each_ifa_route(ifa, up, [&](u8 type, be32 dst, u8 plen) { fib_magic(true, type, dst, plen, ifa); });
+    for_each_ifa_route(ifa, up,
+                       [&](u8 type, be32 dst, u8 plen) { fib_magic(true, type, dst, plen, ifa); });
 }
 
 struct prefsrc_gone {
@@ -62,10 +65,12 @@ bool has_prefsrc(const fib_alias *a, void *arg)
     return a->fi->fib_prefsrc == addr && a->type != RTN_LOCAL && a->type != RTN_BROADCAST;
 }
 
-/// The address is off its device's list already; routes that other addresses need as well are put back.
+/// The address is off its device's list already; routes that other addresses need as well are put
+/// back.
 void fib_del_ifaddr(const in_ifaddr *ifa)
 {
-    for_each_ifa_route(ifa, true, [&](u8 type, be32 dst, u8 plen) { fib_magic(false, type, dst, plen, ifa); });
+    for_each_ifa_route(ifa, true,
+                       [&](u8 type, be32 dst, u8 plen) { fib_magic(false, type, dst, plen, ifa); });
     for (const in_ifaddr *o = ifa->ifa_dev->ifa_list; o; o = o->ifa_next)
         fib_add_ifaddr(o);
     if (inet_addr_type(ifa->ifa_local) != RTN_LOCAL) {
@@ -75,8 +80,14 @@ void fib_del_ifaddr(const in_ifaddr *ifa)
 }
 
 /// Routes that need the device to be up; its local addresses stay reachable.
-bool needs_dev_up(const fib_alias *a, void *dev) { return a->fi->nh_dev == dev && a->fi->nh_scope != RT_SCOPE_NOWHERE; }
-bool uses_dev(const fib_alias *a, void *dev) { return a->fi->nh_dev == dev; }
+bool needs_dev_up(const fib_alias *a, void *dev)
+{
+    return a->fi->nh_dev == dev && a->fi->nh_scope != RT_SCOPE_NOWHERE;
+}
+bool uses_dev(const fib_alias *a, void *dev)
+{
+    return a->fi->nh_dev == dev;
+}
 
 void fib_disable_ip(net_device *dev, bool force)
 {
@@ -121,7 +132,7 @@ void fib_netdev_event(netdev_event e, net_device *dev)
     }
 }
 
-// --- SIOCADDRT, SIOCDELRT ---------------------------------------------------------------------------------------
+// --- SIOCADDRT, SIOCDELRT ------------------------------------------------------------------------
 
 namespace
 {
@@ -147,7 +158,8 @@ static_assert(sizeof(rtentry) == 120 && __builtin_offsetof(rtentry, rt_dev) == 8
 result<net_device *> route_device(u64 user_name)
 {
     char name[16];
-    ssize_t n = arch_strncpy_from_user(name, reinterpret_cast<const char *>(user_name), sizeof(name));
+    ssize_t n =
+        arch_strncpy_from_user(name, reinterpret_cast<const char *>(user_name), sizeof(name));
     if (n < 0)
         return error{EFAULT};
     name[sizeof(name) - 1] = 0;
@@ -213,7 +225,8 @@ result<s64> ip_rt_ioctl(u32 cmd, u64 arg)
     mutex_guard g{rtnl_mutex};
     fib_config c;
     TRY_VOID(rtentry_to_config(rt, cmd == SIOCDELRT, &c));
-    int err = cmd == SIOCADDRT ? fib_table_insert(fib_table_main, c, false) : fib_table_delete(fib_table_main, c);
+    int err = cmd == SIOCADDRT ? fib_table_insert(fib_table_main, c, false)
+                               : fib_table_delete(fib_table_main, c);
     if (err)
         return error{static_cast<errno_t>(-err)};
     return 0;

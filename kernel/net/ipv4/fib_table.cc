@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// Routing tables: prefixes hashed by length, longest first. Plays the part of Linux's net/ipv4/fib_trie.c and fib_semantics.c.
-// Look-up: any context, no locks. Changes: process context with rtnl; removed routes are freed after a grace period.
+// Routing tables: prefixes hashed by length, longest first. Plays the part of Linux's
+// net/ipv4/fib_trie.c and fib_semantics.c. Look-up: any context, no locks. Changes: process context
+// with rtnl; removed routes are freed after a grace period.
 
-#include "net/ipv4/ip_fib.h"
 #include "mm/slab.h"
+#include "net/ipv4/ip_fib.h"
 
 constinit fib_table fib_table_local{RT_TABLE_LOCAL, 0, {}, {}};
 constinit fib_table fib_table_main{RT_TABLE_MAIN, 0, {}, {}};
 
-static unsigned fib_bucket(be32 prefix) { return (prefix.raw * 0x9e3779b1u) >> 26; }
+static unsigned fib_bucket(be32 prefix)
+{
+    return (prefix.raw * 0x9e3779b1u) >> 26;
+}
 static_assert(FIB_BUCKETS == 64);
 
 /// Whether the route can be used: its device is up (or it is one that rejects).
@@ -37,7 +41,8 @@ bool fib_table_lookup(const fib_table &t, be32 dst, u32 oif, fib_result *res)
 
 int fib_lookup(be32 dst, u32 oif, fib_result *res)
 {
-    if (!fib_table_lookup(fib_table_local, dst, oif, res) && !fib_table_lookup(fib_table_main, dst, oif, res))
+    if (!fib_table_lookup(fib_table_local, dst, oif, res) &&
+        !fib_table_lookup(fib_table_main, dst, oif, res))
         return -ENETUNREACH;
     switch (res->type) {
     case RTN_BLACKHOLE:
@@ -60,7 +65,10 @@ static void fib_info_free_rcu(rcu_head *h)
     kdelete(fi);
 }
 
-static void fib_alias_free_rcu(rcu_head *h) { kdelete(container_of(h, fib_alias, rcu)); }
+static void fib_alias_free_rcu(rcu_head *h)
+{
+    kdelete(container_of(h, fib_alias, rcu));
+}
 
 static void free_alias(fib_alias *a)
 {
@@ -70,7 +78,8 @@ static void free_alias(fib_alias *a)
     call_rcu(&a->rcu, fib_alias_free_rcu);
 }
 
-/// The gateway must be a neighbour on a device that is up, reached without another gateway (Linux fib_check_nh).
+/// The gateway must be a neighbour on a device that is up, reached without another gateway (Linux
+/// fib_check_nh).
 static int check_gateway(fib_config *c)
 {
     if (c->scope >= RT_SCOPE_LINK)
@@ -107,7 +116,8 @@ static fib_info *fib_create_info(const fib_config &cfg, int *err)
         nh_scope = c.scope == RT_SCOPE_HOST ? RT_SCOPE_NOWHERE : RT_SCOPE_HOST;
     }
     *err = -EINVAL;
-    if (c.prefsrc && (c.type != RTN_LOCAL || c.prefsrc != c.dst) && inet_addr_type(c.prefsrc) != RTN_LOCAL)
+    if (c.prefsrc && (c.type != RTN_LOCAL || c.prefsrc != c.dst) &&
+        inet_addr_type(c.prefsrc) != RTN_LOCAL)
         return nullptr;
     *err = -ENOMEM;
     auto *fi = knew<fib_info>(GFP_KERNEL);
@@ -158,7 +168,8 @@ int fib_table_insert(fib_table &t, const fib_config &c, bool replace)
         pp = &(*pp)->next;
     for (fib_alias *a = *pp; a; a = a->next)
         if (same_route(a, c, c.dst) && !replace &&
-            (a->type == c.type && a->fi->nh_dev == c.dev && a->fi->nh_gw == c.gw && a->fi->fib_prefsrc == c.prefsrc))
+            (a->type == c.type && a->fi->nh_dev == c.dev && a->fi->nh_gw == c.gw &&
+             a->fi->fib_prefsrc == c.prefsrc))
             return -EEXIST;
     if (t.id == RT_TABLE_MAIN && *pp && same_route(*pp, c, c.dst) && !replace)
         return -EEXIST;
@@ -208,9 +219,9 @@ int fib_table_delete(fib_table &t, const fib_config &c)
     fib_alias **pp = &const_cast<fib_alias **>(t.hash[c.plen])[fib_bucket(c.dst)];
     for (; *pp; pp = &(*pp)->next) {
         const fib_alias *a = *pp;
-        if (a->prefix != c.dst || (c.type && a->type != c.type) || (c.priority && a->fi->fib_priority != c.priority) ||
-            (c.gw && a->fi->nh_gw != c.gw) || (c.dev && a->fi->nh_dev != c.dev) ||
-            (c.prefsrc && a->fi->fib_prefsrc != c.prefsrc))
+        if (a->prefix != c.dst || (c.type && a->type != c.type) ||
+            (c.priority && a->fi->fib_priority != c.priority) || (c.gw && a->fi->nh_gw != c.gw) ||
+            (c.dev && a->fi->nh_dev != c.dev) || (c.prefsrc && a->fi->fib_prefsrc != c.prefsrc))
             continue;
         remove(t, pp);
         return 0;
@@ -241,7 +252,8 @@ void fib_table_walk(fib_table &t, void (*f)(const fib_alias *, void *), void *ar
     bh_guard g;
     for (unsigned len = 0; len <= 32; len++)
         for (unsigned b = 0; t.hash[len] && b < FIB_BUCKETS; b++)
-            for (const fib_alias *a = rcu_dereference(t.hash[len][b]); a; a = rcu_dereference(a->next))
+            for (const fib_alias *a = rcu_dereference(t.hash[len][b]); a;
+                 a = rcu_dereference(a->next))
                 f(a, arg);
 }
 
@@ -249,5 +261,7 @@ be32 fib_res_prefsrc(const fib_result &res, be32 daddr)
 {
     if (res.fi->fib_prefsrc)
         return res.fi->fib_prefsrc;
-    return res.fi->nh_dev ? inet_select_addr(res.fi->nh_dev, res.fi->nh_gw ? res.fi->nh_gw : daddr, res.fi->fib_scope) : be32{};
+    return res.fi->nh_dev ? inet_select_addr(res.fi->nh_dev, res.fi->nh_gw ? res.fi->nh_gw : daddr,
+                                             res.fi->fib_scope)
+                          : be32{};
 }

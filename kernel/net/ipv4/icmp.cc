@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ICMP reception (RFC 792, RFC 1122 §3.2.2): echo, timestamp, errors about packets of ours. Linux: net/ipv4/icmp.c.
-// Softirq. icmp_rcv takes over the skb.
+// ICMP reception (RFC 792, RFC 1122 §3.2.2): echo, timestamp, errors about packets of ours. Linux:
+// net/ipv4/icmp.c. Softirq. icmp_rcv takes over the skb.
 
 #include "net/ipv4/icmp.h"
 #include "fs/seq_file.h"
@@ -9,17 +9,18 @@
 #include "time/time.h"
 #include "trace/trace.h"
 
-int sysctl_icmp_echo_ignore_all, sysctl_icmp_echo_ignore_broadcasts = 1, sysctl_icmp_ignore_bogus_error_responses = 1;
+int sysctl_icmp_echo_ignore_all, sysctl_icmp_echo_ignore_broadcasts = 1,
+                                 sysctl_icmp_ignore_bogus_error_responses = 1;
 bool (*ping_rcv_hook)(sk_buff *skb);
 void (*ping_err_hook)(sk_buff *skb, u32 info);
 void (*raw_icmp_error_hook)(sk_buff *skb, u8 protocol, u32 info);
 
 /// errno of each unreachable code (RFC 1122 §4.1.3.3; Linux icmp_err_convert).
 const struct icmp_err icmp_err_convert[16] = {
-    {ENETUNREACH, false}, {EHOSTUNREACH, false}, {ENOPROTOOPT, true}, {ECONNREFUSED, true},
-    {EMSGSIZE, false},    {EOPNOTSUPP, false},   {ENETUNREACH, true}, {EHOSTDOWN, true},
-    {ENONET, true},       {ENETUNREACH, true},   {EHOSTUNREACH, true}, {ENETUNREACH, false},
-    {EHOSTUNREACH, false}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true}, {EHOSTUNREACH, true},
+    {ENETUNREACH, false},  {EHOSTUNREACH, false}, {ENOPROTOOPT, true},  {ECONNREFUSED, true},
+    {EMSGSIZE, false},     {EOPNOTSUPP, false},   {ENETUNREACH, true},  {EHOSTDOWN, true},
+    {ENONET, true},        {ENETUNREACH, true},   {EHOSTUNREACH, true}, {ENETUNREACH, false},
+    {EHOSTUNREACH, false}, {EHOSTUNREACH, true},  {EHOSTUNREACH, true}, {EHOSTUNREACH, true},
 };
 
 namespace
@@ -82,7 +83,8 @@ void icmp_socket_deliver(sk_buff *skb, u32 info)
         p->err_handler(skb, info);
 }
 
-/// RFC 1191: a router says which MTU; an old one says 0, and a plateau below the packet's size is guessed.
+/// RFC 1191: a router says which MTU; an old one says 0, and a plateau below the packet's size is
+/// guessed.
 u32 frag_needed_mtu(const icmphdr *ih, const iphdr *quoted)
 {
     static constexpr u16 plateau[] = {32000, 17914, 8166, 4352, 2002, 1492, 576, 296, 216, 128, 68};
@@ -119,11 +121,12 @@ void icmp_unreach(sk_buff *skb)
         info = ih.un.gateway.host() >> 24;
     }
     // RFC 1122 §3.2.2: an error about a broadcast of ours is bogus.
-    if (!sysctl_icmp_ignore_bogus_error_responses && inet_addr_type(quoted->daddr) == RTN_BROADCAST) {
+    if (!sysctl_icmp_ignore_bogus_error_responses &&
+        inet_addr_type(quoted->daddr) == RTN_BROADCAST) {
         const iphdr *outer = ip_hdr(skb);
         if (printk_ratelimit())
-            pr_warn("%pI4 sent an invalid ICMP type %u, code %u error to a broadcast: %pI4 on %s\n", &outer->saddr, ih.type,
-                    ih.code, &quoted->daddr, skb->dev->name);
+            pr_warn("%pI4 sent an invalid ICMP type %u, code %u error to a broadcast: %pI4 on %s\n",
+                    &outer->saddr, ih.type, ih.code, &quoted->daddr, skb->dev->name);
         return;
     }
     skb_pull(skb, sizeof(icmphdr));
@@ -134,7 +137,13 @@ void icmp_echo(sk_buff *skb)
 {
     if (sysctl_icmp_echo_ignore_all)
         return;
-    icmp_bxm b{.skb = skb, .offset = 0, .data_len = skb->len, .hdr = *icmp_hdr(skb), .times = {}, .head_len = sizeof(icmphdr), .opt = {}};
+    icmp_bxm b{.skb = skb,
+               .offset = 0,
+               .data_len = skb->len,
+               .hdr = *icmp_hdr(skb),
+               .times = {},
+               .head_len = sizeof(icmphdr),
+               .opt = {}};
     b.hdr.type = ICMP_ECHOREPLY;
     icmp_reply(&b, skb);
 }
@@ -146,7 +155,13 @@ void icmp_timestamp(sk_buff *skb)
         ICMP_INC_STATS(ICMP_MIB_InErrors);
         return;
     }
-    icmp_bxm b{.skb = skb, .offset = 0, .data_len = 0, .hdr = *icmp_hdr(skb), .times = {}, .head_len = sizeof(icmphdr) + 12, .opt = {}};
+    icmp_bxm b{.skb = skb,
+               .offset = 0,
+               .data_len = 0,
+               .hdr = *icmp_hdr(skb),
+               .times = {},
+               .head_len = sizeof(icmphdr) + 12,
+               .opt = {}};
     b.times[1] = b.times[2] = htonl(static_cast<u32>(ktime_get_real() / NSEC_PER_MSEC % 86400000));
     if (skb_copy_bits(skb, 0, &b.times[0].raw, 4))
         return;
@@ -174,7 +189,9 @@ void icmp_dispatch(sk_buff *skb, u8 type)
         if (ping_rcv_hook)
             ping_rcv_hook(skb);
         break;
-    default: // redirects are ignored (a host with one router gains nothing, an attacker much); the rest is obsolete
+    default:
+        // Redirects are ignored (a host with one router gains nothing, an attacker much); the rest
+        // is obsolete.
         break;
     }
 }
@@ -225,15 +242,16 @@ int icmp_rcv(sk_buff *skb)
             return 0;
         }
     }
-    if (type != ICMP_ECHOREPLY && type != ICMP_DEST_UNREACH && type != ICMP_TIME_EXCEEDED && type != ICMP_PARAMETERPROB &&
-        type != ICMP_SOURCE_QUENCH)
+    if (type != ICMP_ECHOREPLY && type != ICMP_DEST_UNREACH && type != ICMP_TIME_EXCEEDED &&
+        type != ICMP_PARAMETERPROB && type != ICMP_SOURCE_QUENCH)
         skb_pull(skb, sizeof(icmphdr));
     icmp_dispatch(skb, type);
     consume_skb(skb);
     return 0;
 }
 
-/// An error about an ICMP message of ours: only ping sockets care, and learn it through their hook. A smaller MTU is kept.
+/// An error about an ICMP message of ours: only ping sockets care, and learn it through their hook.
+/// A smaller MTU is kept.
 void icmp_err(sk_buff *skb, u32 info)
 {
     const auto *outer = reinterpret_cast<const icmphdr *>(skb_transport_header(skb));
@@ -241,7 +259,8 @@ void icmp_err(sk_buff *skb, u32 info)
     const auto *inner = reinterpret_cast<const icmphdr *>(skb->data + quoted->ihl * 4u);
     if (inner->type != ICMP_ECHOREPLY && ping_err_hook)
         ping_err_hook(skb, info);
-    if (outer->type == ICMP_DEST_UNREACH && outer->code == ICMP_FRAG_NEEDED && inner->type == ICMP_ECHOREPLY)
+    if (outer->type == ICMP_DEST_UNREACH && outer->code == ICMP_FRAG_NEEDED &&
+        inner->type == ICMP_ECHOREPLY)
         ipv4_update_pmtu(quoted->daddr, info);
 }
 

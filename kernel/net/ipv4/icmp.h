@@ -7,10 +7,11 @@
 /// A message of `type` leaves (IcmpMsg OutType, Out…s, OutMsgs).
 void icmp_out_count(u8 type);
 /// Settings (/proc/sys/net/ipv4/icmp_*).
-extern int sysctl_icmp_echo_ignore_all, sysctl_icmp_echo_ignore_broadcasts, sysctl_icmp_ignore_bogus_error_responses,
-    sysctl_icmp_ratelimit, sysctl_icmp_ratemask;
+extern int sysctl_icmp_echo_ignore_all, sysctl_icmp_echo_ignore_broadcasts,
+    sysctl_icmp_ignore_bogus_error_responses, sysctl_icmp_ratelimit, sysctl_icmp_ratemask;
 
-/// Token bucket per destination (Linux inet_peer_xrlim_allow): room for 6 messages, one token per `timeout` jiffies. icmp_ratelimit.cc
+/// Token bucket per destination (Linux inet_peer_xrlim_allow): room for 6 messages, one token per
+/// `timeout` jiffies. icmp_ratelimit.cc
 bool icmp_xrlim_allow(be32 daddr, u64 timeout);
 /// One ICMP message to send: header, then `data_len` bytes of `skb` from `offset`.
 struct icmp_bxm {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Token buckets per destination for ICMP errors (RFC 1812 §4.3.2.8). Linux: inet_peer_xrlim_allow over an AVL tree of peers; here a
-// set-associative table, so that memory is fixed: a new destination takes the place of the longest idle one of its set.
-// Any context but hard IRQ.
+// Token buckets per destination for ICMP errors (RFC 1812 §4.3.2.8). Linux: inet_peer_xrlim_allow
+// over an AVL tree of peers; here a set-associative table, so that memory is fixed: a new
+// destination takes the place of the longest idle one of its set. Any context but hard IRQ.
 
 #include "lib/random.h"
 #include "lib/spinlock.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// ICMP transmission: errors about received packets (RFC 1122 §3.2.2, RFC 1812 §4.3.2) and answers. Linux: net/ipv4/icmp.c.
-// Softirq or process context, no locks held by the caller. The skb that it is about stays the caller's.
+// ICMP transmission: errors about received packets (RFC 1122 §3.2.2, RFC 1812 §4.3.2) and answers.
+// Linux: net/ipv4/icmp.c. Softirq or process context, no locks held by the caller. The skb that it
+// is about stays the caller's.
 
 #include "lib/printk.h"
 #include "net/core/neighbour.h"
@@ -18,8 +19,8 @@ static constexpr u8 NR_ICMP_TYPES = 18;
 /// Types that report an error, about which no error may be sent.
 static bool icmp_is_error(u8 type)
 {
-    return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
-           type == ICMP_PARAMETERPROB;
+    return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT ||
+           type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
 }
 
 void icmp_out_count(u8 type)
@@ -27,11 +28,16 @@ void icmp_out_count(u8 type)
     static constexpr struct {
         u8 type;
         icmp_mib mib;
-    } names[] = {{ICMP_ECHOREPLY, ICMP_MIB_OutEchoReps},         {ICMP_DEST_UNREACH, ICMP_MIB_OutDestUnreachs},
-                 {ICMP_SOURCE_QUENCH, ICMP_MIB_OutSrcQuenchs},   {ICMP_REDIRECT, ICMP_MIB_OutRedirects},
-                 {ICMP_ECHO, ICMP_MIB_OutEchos},                 {ICMP_TIME_EXCEEDED, ICMP_MIB_OutTimeExcds},
-                 {ICMP_PARAMETERPROB, ICMP_MIB_OutParmProbs},    {ICMP_TIMESTAMP, ICMP_MIB_OutTimestamps},
-                 {ICMP_TIMESTAMPREPLY, ICMP_MIB_OutTimestampReps}, {17, ICMP_MIB_OutAddrMasks},
+    } names[] = {{ICMP_ECHOREPLY, ICMP_MIB_OutEchoReps},
+                 {ICMP_DEST_UNREACH, ICMP_MIB_OutDestUnreachs},
+                 {ICMP_SOURCE_QUENCH, ICMP_MIB_OutSrcQuenchs},
+                 {ICMP_REDIRECT, ICMP_MIB_OutRedirects},
+                 {ICMP_ECHO, ICMP_MIB_OutEchos},
+                 {ICMP_TIME_EXCEEDED, ICMP_MIB_OutTimeExcds},
+                 {ICMP_PARAMETERPROB, ICMP_MIB_OutParmProbs},
+                 {ICMP_TIMESTAMP, ICMP_MIB_OutTimestamps},
+                 {ICMP_TIMESTAMPREPLY, ICMP_MIB_OutTimestampReps},
+                 {17, ICMP_MIB_OutAddrMasks},
                  {18, ICMP_MIB_OutAddrMaskReps}};
     ICMP_INC_STATS(ICMP_MIB_OutMsgs);
     net_mib->icmp_out_type[type]++;
@@ -75,8 +81,17 @@ void icmp_push(const icmp_bxm &b, be32 saddr, be32 daddr, u8 tos, rtable *rt, u3
     icmphdr *ih = icmp_hdr(skb);
     ih->checksum = be16{};
     ih->checksum = ip_compute_csum(icmp, b.head_len + b.data_len);
-    *iph = iphdr{.ihl = static_cast<u8>((hlen / 4) & 15), .version = 4, .tos = tos, .tot_len = {}, .id = {}, .frag_off = {},
-                 .ttl = static_cast<u8>(sysctl_ip_default_ttl), .protocol = IPPROTO_ICMP, .check = {}, .saddr = saddr, .daddr = daddr};
+    *iph = iphdr{.ihl = static_cast<u8>((hlen / 4) & 15),
+                 .version = 4,
+                 .tos = tos,
+                 .tot_len = {},
+                 .id = {},
+                 .frag_off = {},
+                 .ttl = static_cast<u8>(sysctl_ip_default_ttl),
+                 .protocol = IPPROTO_ICMP,
+                 .check = {},
+                 .saddr = saddr,
+                 .daddr = daddr};
     ip_select_ident(iph, rt, false);
     if (b.opt.optlen)
         ip_options_build(skb, &b.opt, daddr, rt);
@@ -118,7 +133,9 @@ void icmp_reply(icmp_bxm *b, sk_buff *skb)
         return;
     const iphdr *iph = ip_hdr(skb);
     be32 daddr = iph->saddr;
-    be32 saddr = skb_rtable(skb)->rt_type == RTN_LOCAL ? iph->daddr : inet_select_addr(skb->dev, daddr, RT_SCOPE_UNIVERSE);
+    be32 saddr = skb_rtable(skb)->rt_type == RTN_LOCAL
+                     ? iph->daddr
+                     : inet_select_addr(skb->dev, daddr, RT_SCOPE_UNIVERSE);
     rtable *rt = icmp_route(daddr, &saddr, iph->tos);
     if (!rt)
         return;
@@ -133,7 +150,8 @@ void icmp_reply(icmp_bxm *b, sk_buff *skb)
 static bool icmp_may_send(const sk_buff *skb, u8 type)
 {
     const rtable *rt = skb_rtable(skb);
-    if (!rt || skb_network_header(skb) < skb->head || skb->network_header + sizeof(iphdr) > skb->tail)
+    if (!rt || skb_network_header(skb) < skb->head ||
+        skb->network_header + sizeof(iphdr) > skb->tail)
         return false;
     const iphdr *iph = ip_hdr(skb);
     if (skb->pkt_type != PACKET_HOST || (rt->rt_flags & (RTCF_BROADCAST | RTCF_MULTICAST)))
@@ -161,8 +179,10 @@ void icmp_send(sk_buff *skb_in, u8 type, u8 code, be32 info)
     u8 tos = icmp_is_error(type) ? static_cast<u8>((iph->tos & 0x1e) | 0xc0) : iph->tos;
     be32 saddr = skb_rtable(skb_in)->rt_flags & RTCF_LOCAL ? iph->daddr : be32{};
     icmp_bxm b{};
-    // Only what was received carries parsed options in cb; for a packet of our own there are none to answer.
-    if (skb_rtable(skb_in)->rt_is_input && iph->ihl > 5 && type != ICMP_PARAMETERPROB && ip_options_echo(&b.opt, skb_in))
+    // Only what was received carries parsed options in cb; for a packet of our own there are none
+    // to answer.
+    if (skb_rtable(skb_in)->rt_is_input && iph->ihl > 5 && type != ICMP_PARAMETERPROB &&
+        ip_options_echo(&b.opt, skb_in))
         return;
     rtable *rt = icmp_route(iph->saddr, &saddr, tos);
     if (!rt)
@@ -176,7 +196,8 @@ void icmp_send(sk_buff *skb_in, u8 type, u8 code, be32 info)
         b.offset = skb_network_offset(skb_in);
         u32 have = static_cast<u32>(static_cast<s64>(skb_in->len) - b.offset);
         // RFC 1812 §4.3.2.3: as much as fits into 576 bytes.
-        u32 room = min(dst_mtu(rt), 576u) - static_cast<u32>(sizeof(iphdr)) - b.opt.optlen - static_cast<u32>(sizeof(icmphdr));
+        u32 room = min(dst_mtu(rt), 576u) - static_cast<u32>(sizeof(iphdr)) - b.opt.optlen -
+                   static_cast<u32>(sizeof(icmphdr));
         b.data_len = min(have, room);
         trace(trace_event::icmp_send, skb_in->trace_id, type, code, iph->saddr.raw);
         icmp_push(b, saddr, iph->saddr, tos, rt, skb_in->trace_id);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Groups that this host listens to, per device (RFC 1112 level 2 reception). Linux: net/ipv4/igmp.c.
-// Lists change under rtnl, read under RCU. The host is a silent listener: received IGMP is checked and counted, reports are not sent,
-// which is enough on links without multicast routers.
+// Groups that this host listens to, per device (RFC 1112 level 2 reception). Linux:
+// net/ipv4/igmp.c. Lists change under rtnl, read under RCU. The host is a silent listener: received
+// IGMP is checked and counted, reports are not sent, which is enough on links without multicast
+// routers.
 
 #include "fs/seq_file.h"
 #include "lib/printk.h"
@@ -15,7 +16,8 @@ static constexpr be32 IGMP_ALL_HOSTS = htonl(0xe0000001);
 bool ip_check_mc(const net_device *dev, be32 group)
 {
     const in_device *d = in_dev_get_rcu(dev);
-    for (const ip_mc_list *m = d ? rcu_dereference(d->mc_list) : nullptr; m; m = rcu_dereference(m->next_rcu))
+    for (const ip_mc_list *m = d ? rcu_dereference(d->mc_list) : nullptr; m;
+         m = rcu_dereference(m->next_rcu))
         if (m->multiaddr == group)
             return true;
     return false;
@@ -53,7 +55,10 @@ static int inc_group(in_device *d, be32 group)
     return 0;
 }
 
-static void mc_free_rcu(rcu_head *h) { kdelete(container_of(h, ip_mc_list, rcu)); }
+static void mc_free_rcu(rcu_head *h)
+{
+    kdelete(container_of(h, ip_mc_list, rcu));
+}
 
 static int dec_group(in_device *d, be32 group)
 {
@@ -159,4 +164,7 @@ static void igmp_show(seq_file *m)
     for_each_netdev(show_dev, m);
 }
 
-void igmp_proc_init() { proc_create("net/igmp", igmp_show); }
+void igmp_proc_init()
+{
+    proc_create("net/igmp", igmp_show);
+}

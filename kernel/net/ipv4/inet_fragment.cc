@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fragment queues: hash with a random key, expiry, and a limit on memory that evicts the oldest. Linux: net/ipv4/inet_fragment.c.
-// Softirq (timers too). Order: frag_lock, then q->lock never inside it; a queue is looked up under frag_lock and referenced.
+// Fragment queues: hash with a random key, expiry, and a limit on memory that evicts the oldest.
+// Linux: net/ipv4/inet_fragment.c. Softirq (timers too). Order: frag_lock, then q->lock never
+// inside it; a queue is looked up under frag_lock and referenced.
 
 #include "net/ipv4/inet_fragment.h"
 #include "lib/printk.h"
@@ -8,7 +9,8 @@
 #include "mm/slab.h"
 #include "mm/static_object.h"
 
-int sysctl_ipfrag_high_thresh = 4 << 20, sysctl_ipfrag_low_thresh = 3 << 20, sysctl_ipfrag_time = 30;
+int sysctl_ipfrag_high_thresh = 4 << 20, sysctl_ipfrag_low_thresh = 3 << 20,
+    sysctl_ipfrag_time = 30;
 
 namespace
 {
@@ -80,8 +82,14 @@ void evict()
 }
 } // namespace
 
-u32 ip_frag_nqueues() { return nqueues.load(); }
-u32 ip_frag_mem() { return static_cast<u32>(max<s64>(frag_mem.load(), 0)); }
+u32 ip_frag_nqueues()
+{
+    return nqueues.load();
+}
+u32 ip_frag_mem()
+{
+    return static_cast<u32>(max<s64>(frag_mem.load(), 0));
+}
 
 void inet_frag_mem_add(ipq *q, s32 bytes)
 {
@@ -141,7 +149,8 @@ ipq *inet_frag_find(const frag_key &key, void (*expire)(timer_list *))
     }
     if (depth > INETFRAGS_MAXDEPTH) {
         if (printk_ratelimit())
-            pr_warn("inet_frag_find: Fragment hash bucket list length grew over limit %u. Dropping fragment.\n",
+            pr_warn("inet_frag_find: Fragment hash bucket list length grew over limit %u. Dropping "
+                    "fragment.\n",
                     INETFRAGS_MAXDEPTH);
         return nullptr;
     }

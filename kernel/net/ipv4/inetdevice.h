@@ -28,8 +28,8 @@ struct ip_mc_list {
 
 /// /proc/sys/net/ipv4/conf/<dev>/.
 struct ipv4_devconf {
-    int forwarding = 0, rp_filter = 0, arp_ignore = 0, arp_announce = 0, arp_accept = 0, arp_filter = 0, accept_local = 0,
-        log_martians = 0;
+    int forwarding = 0, rp_filter = 0, arp_ignore = 0, arp_announce = 0, arp_accept = 0,
+        arp_filter = 0, accept_local = 0, log_martians = 0;
 };
 extern ipv4_devconf ipv4_devconf_all, ipv4_devconf_dflt;
 
@@ -40,16 +40,36 @@ struct in_device {
     ipv4_devconf cnf;
     rcu_head rcu;
 };
-inline in_device *in_dev_get_rcu(const net_device *dev) { return rcu_dereference(dev->ip_ptr); }
-/// Effective settings: the larger of "all" and the device's, or both (forwarding is the device's own).
-inline int IN_DEV_RPFILTER(const in_device *d) { return max(ipv4_devconf_all.rp_filter, d->cnf.rp_filter); }
-inline int IN_DEV_ARP_IGNORE(const in_device *d) { return max(ipv4_devconf_all.arp_ignore, d->cnf.arp_ignore); }
-inline bool IN_DEV_FORWARD(const in_device *d) { return d->cnf.forwarding; }
-inline bool IN_DEV_LOG_MARTIANS(const in_device *d) { return ipv4_devconf_all.log_martians || d->cnf.log_martians; }
+inline in_device *in_dev_get_rcu(const net_device *dev)
+{
+    return rcu_dereference(dev->ip_ptr);
+}
+/// Effective settings: the larger of "all" and the device's, or both (forwarding is the device's
+/// own).
+inline int IN_DEV_RPFILTER(const in_device *d)
+{
+    return max(ipv4_devconf_all.rp_filter, d->cnf.rp_filter);
+}
+inline int IN_DEV_ARP_IGNORE(const in_device *d)
+{
+    return max(ipv4_devconf_all.arp_ignore, d->cnf.arp_ignore);
+}
+inline bool IN_DEV_FORWARD(const in_device *d)
+{
+    return d->cnf.forwarding;
+}
+inline bool IN_DEV_LOG_MARTIANS(const in_device *d)
+{
+    return ipv4_devconf_all.log_martians || d->cnf.log_martians;
+}
 
-constexpr u8 RT_SCOPE_UNIVERSE = 0, RT_SCOPE_SITE = 200, RT_SCOPE_LINK = 253, RT_SCOPE_HOST = 254, RT_SCOPE_NOWHERE = 255;
+constexpr u8 RT_SCOPE_UNIVERSE = 0, RT_SCOPE_SITE = 200, RT_SCOPE_LINK = 253, RT_SCOPE_HOST = 254,
+             RT_SCOPE_NOWHERE = 255;
 
-constexpr be32 inet_make_mask(unsigned len) { return len ? htonl(~0u << (32 - len)) : be32{}; }
+constexpr be32 inet_make_mask(unsigned len)
+{
+    return len ? htonl(~0u << (32 - len)) : be32{};
+}
 /// Prefix length of a netmask; -1 when its ones are not contiguous.
 constexpr int inet_mask_len(be32 mask)
 {
@@ -57,9 +77,13 @@ constexpr int inet_mask_len(be32 mask)
     return (~m & (~m + 1)) ? -1 : __builtin_popcount(m);
 }
 /// Whether `a` is in the subnet of ifa.
-inline bool inet_ifa_match(be32 a, const in_ifaddr *ifa) { return !((a ^ ifa->ifa_address) & ifa->ifa_mask); }
+inline bool inet_ifa_match(be32 a, const in_ifaddr *ifa)
+{
+    return !((a ^ ifa->ifa_address) & ifa->ifa_mask);
+}
 
-/// Add an address (takes ownership of ifa; freed on error), tell the routing code. 0 or -EEXIST. [P] rtnl
+/// Add an address (takes ownership of ifa; freed on error), tell the routing code. 0 or -EEXIST.
+/// [P] rtnl
 int inet_insert_ifa(in_device *d, in_ifaddr *ifa);
 /// Delete; later secondaries of the same subnet go too, as in Linux. [P] rtnl
 void inet_del_ifa(in_device *d, in_ifaddr *ifa);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The forwarding information base: tables "local" (255) and "main" (254), longest prefix first (row L-02, L-03).
-// Linux: include/net/ip_fib.h, net/ipv4/fib_*.c. Changed under rtnl; look-ups are lockless (RCU). Not a trie: one hash of
-// prefixes for each length that occurs, tried from the longest; a host has few lengths (32, 24, 8, 0).
+// The forwarding information base: tables "local" (255) and "main" (254), longest prefix first (row
+// L-02, L-03).
+// Linux: include/net/ip_fib.h, net/ipv4/fib_*.c. Changed under rtnl; look-ups are lockless (RCU).
+// Not a trie: one hash of prefixes for each length that occurs, tried from the longest; a host has
+// few lengths (32, 24, 8, 0).
 #pragma once
 
 #include "net/ipv4/inetdevice.h"
@@ -9,7 +11,8 @@
 constexpr u8 RT_TABLE_MAIN = 254, RT_TABLE_LOCAL = 255;
 constexpr u8 RTPROT_KERNEL = 2, RTPROT_BOOT = 3;
 
-/// Next hop and attributes, shared by nothing: one per route. Caches the rtables made from it, so that packets allocate none.
+/// Next hop and attributes, shared by nothing: one per route. Caches the rtables made from it, so
+/// that packets allocate none.
 struct fib_info : pinned {
     net_device *nh_dev = nullptr; // referenced; null for unreachable routes
     be32 nh_gw{};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Reassembly of IPv4 datagrams (RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2). Linux: net/ipv4/ip_fragment.c.
-// Softirq. Fragments may come in any order and twice; whatever contradicts itself (overlap, two ends, more than 64 KiB) costs the
-// whole datagram, so that no crafted set of pieces can be put together in two ways. q->lock protects a queue.
+// Reassembly of IPv4 datagrams (RFC 791 §3.2, RFC 815, RFC 1122 §3.3.2). Linux:
+// net/ipv4/ip_fragment.c. Softirq. Fragments may come in any order and twice; whatever contradicts
+// itself (overlap, two ends, more than 64 KiB) costs the whole datagram, so that no crafted set of
+// pieces can be put together in two ways. q->lock protects a queue.
 
 #include "lib/printk.h"
 #include "net/ipv4/inet_fragment.h"
@@ -15,7 +16,10 @@ struct ipfrag_cb {
     inet_skb_parm h;
     u32 offset, end;
 };
-ipfrag_cb *FRAG_CB(sk_buff *skb) { return reinterpret_cast<ipfrag_cb *>(skb->cb); }
+ipfrag_cb *FRAG_CB(sk_buff *skb)
+{
+    return reinterpret_cast<ipfrag_cb *>(skb->cb);
+}
 static_assert(sizeof(ipfrag_cb) <= sizeof(sk_buff::cb));
 
 /// Outcome of adding a fragment.
@@ -129,10 +133,12 @@ added ip_frag_queue(ipq *q, sk_buff *skb)
     inet_frag_mem_add(q, static_cast<s32>(skb->truesize));
     if (offset == 0)
         q->last_in |= FRAG_FIRST_IN;
-    return q->last_in == (FRAG_FIRST_IN | FRAG_LAST_IN) && q->meat == q->len ? added::complete : added::queued;
+    return q->last_in == (FRAG_FIRST_IN | FRAG_LAST_IN) && q->meat == q->len ? added::complete
+                                                                             : added::queued;
 }
 
-/// ECN of the datagram from those of its fragments (RFC 3168 §5.3): 0 or CE; false: inconsistent, drop.
+/// ECN of the datagram from those of its fragments (RFC 3168 §5.3): 0 or CE; false: inconsistent,
+/// drop.
 bool reassembled_ecn(u8 seen, u8 *ce)
 {
     constexpr u8 NOT_ECT = 1, CE = 8;
@@ -140,8 +146,8 @@ bool reassembled_ecn(u8 seen, u8 *ce)
     return !((seen & NOT_ECT) && (seen & CE)) && !((seen & NOT_ECT) && (seen & ~(NOT_ECT | CE)));
 }
 
-/// Make one skb of the queue's fragments: the first one with the others in its frag_list. Null: counted and freed. q->lock, and q is
-/// off the hash.
+/// Make one skb of the queue's fragments: the first one with the others in its frag_list. Null:
+/// counted and freed. q->lock, and q is off the hash.
 sk_buff *ip_frag_reasm(ipq *q, net_device *dev)
 {
     u8 ce;
@@ -184,14 +190,18 @@ frag_key key_of(const sk_buff *skb)
 }
 
 /// sk_buff's headers of fragments must be in the linear part.
-bool fragment_linear(sk_buff *skb) { return pskb_may_pull(skb, ip_hdrlen(skb)) && (!skb_is_nonlinear(skb) || !skb_linearize(skb)); }
+bool fragment_linear(sk_buff *skb)
+{
+    return pskb_may_pull(skb, ip_hdrlen(skb)) && (!skb_is_nonlinear(skb) || !skb_linearize(skb));
+}
 } // namespace
 
 sk_buff *ip_defrag(sk_buff *skb) NO_THREAD_SAFETY_ANALYSIS
 {
     IP_INC_STATS(IPSTATS_MIB_ReasmReqds);
     const iphdr *iph = ip_hdr(skb);
-    u32 id = iph->id.host(), off = (iph->frag_off & IP_OFFSET).host() * 8u, n = skb->len - iph->ihl * 4u, trace_id = skb->trace_id;
+    u32 id = iph->id.host(), off = (iph->frag_off & IP_OFFSET).host() * 8u,
+        n = skb->len - iph->ihl * 4u, trace_id = skb->trace_id;
     net_device *dev = skb->dev;
     ipq *q = fragment_linear(skb) ? inet_frag_find(key_of(skb), ip_expire) : nullptr;
     if (!q) {

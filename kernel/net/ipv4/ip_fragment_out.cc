@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Cutting a datagram to the MTU (RFC 791 §3.2). Linux: net/ipv4/ip_output.c ip_fragment. Process or softirq context.
-// Two ways: a datagram that ip_make_skb() already cut gets headers only; any other is copied piece by piece.
+// Cutting a datagram to the MTU (RFC 791 §3.2). Linux: net/ipv4/ip_output.c ip_fragment. Process or
+// softirq context. Two ways: a datagram that ip_make_skb() already cut gets headers only; any other
+// is copied piece by piece.
 
 #include "lib/printk.h"
 #include "net/core/neighbour.h"
@@ -16,12 +17,13 @@ using output_fn = int (*)(sk_buff *);
 bool ready_made(const sk_buff *skb, u32 hlen, u32 mtu)
 {
     u32 first = skb_headlen(skb);
-    if (!skb_shinfo(skb)->frag_list || skb_shinfo(skb)->nr_frags || first > mtu || ((first - hlen) & 7) || skb_cloned(skb) ||
-        (ip_hdr(skb)->frag_off & (IP_MF | IP_OFFSET)))
+    if (!skb_shinfo(skb)->frag_list || skb_shinfo(skb)->nr_frags || first > mtu ||
+        ((first - hlen) & 7) || skb_cloned(skb) || (ip_hdr(skb)->frag_off & (IP_MF | IP_OFFSET)))
         return false;
     for (const sk_buff *f = skb_shinfo(skb)->frag_list; f; f = f->next)
-        if (f->len > mtu - hlen || ((f->len & 7) && f->next) || skb_headroom(f) < hlen + LL_RESERVED_SPACE(skb->dev) ||
-            skb_shared(f) || f->data_len || skb_cloned(f))
+        if (f->len > mtu - hlen || ((f->len & 7) && f->next) ||
+            skb_headroom(f) < hlen + LL_RESERVED_SPACE(skb->dev) || skb_shared(f) || f->data_len ||
+            skb_cloned(f))
             return false;
     return true;
 }
@@ -60,7 +62,8 @@ void free_list(sk_buff *f)
     }
 }
 
-/// Give a list member its header (a copy of the first fragment's) and its share of the socket's charge.
+/// Give a list member its header (a copy of the first fragment's) and its share of the socket's
+/// charge.
 void dress(sk_buff *f, sk_buff *head, const u8 *header, u32 hlen)
 {
     memcpy(skb_push(f, hlen), header, hlen);
@@ -114,7 +117,8 @@ int send_ready_made(sk_buff *skb, u32 hlen, output_fn output)
     return outcome(err);
 }
 
-/// One fragment of `n` payload bytes at `at` (from the start of the IP payload), copied from skb. Null: no memory.
+/// One fragment of `n` payload bytes at `at` (from the start of the IP payload), copied from skb.
+/// Null: no memory.
 sk_buff *copy_fragment(sk_buff *skb, const u8 *header, u32 hlen, u32 at, u32 n)
 {
     u32 room = LL_RESERVED_SPACE(skb->dev);
@@ -180,5 +184,6 @@ int ip_fragment(sk_buff *skb, int (*output)(sk_buff *))
         kfree_skb_reason(skb, "nomem");
         return outcome(-ENOMEM);
     }
-    return ready_made(skb, hlen, mtu) ? send_ready_made(skb, hlen, output) : send_copied(skb, hlen, mtu, output);
+    return ready_made(skb, hlen, mtu) ? send_ready_made(skb, hlen, output)
+                                      : send_copied(skb, hlen, mtu, output);
 }

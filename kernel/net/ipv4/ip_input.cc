@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// IPv4 reception: header checks, routing, reassembly, delivery to protocols (atlas §5; rows R-10, B-08). Linux: net/ipv4/ip_input.c.
-// Softirq; no locks; counters are per CPU. Each function takes over the skb.
+// IPv4 reception: header checks, routing, reassembly, delivery to protocols (atlas §5; rows R-10,
+// B-08). Linux: net/ipv4/ip_input.c. Softirq; no locks; counters are per CPU. Each function takes
+// over the skb.
 
 #include "lib/printk.h"
 #include "net/core/neighbour.h"

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One datagram from user memory: headers reserved, payload copied, split where it exceeds the MTU (atlas §11.3, row T-14).
-// Linux: net/ipv4/ip_output.c __ip_append_data, __ip_make_skb. Process context; may wait for send buffer and memory.
+// One datagram from user memory: headers reserved, payload copied, split where it exceeds the MTU
+// (atlas §11.3, row T-14).
+// Linux: net/ipv4/ip_output.c __ip_append_data, __ip_make_skb. Process context; may wait for send
+// buffer and memory.
 
 #include "lib/printk.h"
 #include "net/core/neighbour.h"
@@ -16,7 +18,7 @@ struct layout {
     u32 hh_len;        // link-layer headroom
     u32 fragheaderlen; // IP header with options
     u32 mtu;
-    u32 total; // L4 header and payload
+    u32 total;    // L4 header and payload
     bool partial; // the device will checksum
 
     u32 first_payload() const { return total + fragheaderlen <= mtu ? total : max_payload(); }
@@ -38,11 +40,13 @@ result<layout> plan(const ipcm_cookie &ipc, u32 len, u32 transhdrlen, const rtab
         IP_INC_STATS(IPSTATS_MIB_FragFails);
         return error{EMSGSIZE};
     }
-    l.partial = transhdrlen && fits && !ipc.opt && (rt->dev->features & (NETIF_F_IP_CSUM | NETIF_F_HW_CSUM));
+    l.partial = transhdrlen && fits && !ipc.opt &&
+                (rt->dev->features & (NETIF_F_IP_CSUM | NETIF_F_HW_CSUM));
     return l;
 }
 
-/// An skb for one fragment with `payload` bytes of L4 data: headroom reserved, network header placed, tail behind the IP header.
+/// An skb for one fragment with `payload` bytes of L4 data: headroom reserved, network header
+/// placed, tail behind the IP header.
 result<sk_buff *> new_fragment(sock *sk, const layout &l, u32 payload, bool first, bool noblock)
 {
     u32 size = l.hh_len + l.fragheaderlen + payload + 15;
@@ -50,7 +54,8 @@ result<sk_buff *> new_fragment(sock *sk, const layout &l, u32 payload, bool firs
     if (first) {
         skb = TRY(sock_alloc_send_skb(sk, size, noblock));
     } else {
-        // The datagram was let in: what it still needs may overdraw the buffer up to twice its size.
+        // The datagram was let in: what it still needs may overdraw the buffer up to twice its
+        // size.
         if (sk->sk_wmem_alloc.load(std::memory_order_relaxed) > 2 * sk->sk_sndbuf)
             return error{ENOBUFS};
         skb = alloc_skb(size, GFP_KERNEL);
@@ -78,7 +83,8 @@ result<void> fill(sk_buff *skb, const layout &l, iov_iter &from, u32 n)
 }
 
 /// One fragment, filled: the first has `transhdrlen` zero bytes first.
-result<sk_buff *> build_fragment(sock *sk, const layout &l, iov_iter &from, u32 payload, u32 transhdrlen, bool first, bool noblock)
+result<sk_buff *> build_fragment(sock *sk, const layout &l, iov_iter &from, u32 payload,
+                                 u32 transhdrlen, bool first, bool noblock)
 {
     sk_buff *skb = TRY(new_fragment(sk, l, payload, first, noblock));
     if (transhdrlen)
@@ -107,7 +113,8 @@ void attach(sk_buff *head, sk_buff **tail, sk_buff *f, const layout &l)
     f->sk = nullptr;
 }
 
-void fill_header(sk_buff *skb, const flowi4 &fl, const ipcm_cookie &ipc, const rtable *rt, const layout &l, u8 protocol)
+void fill_header(sk_buff *skb, const flowi4 &fl, const ipcm_cookie &ipc, const rtable *rt,
+                 const layout &l, u8 protocol)
 {
     iphdr *iph = ip_hdr(skb);
     iph->version = 4;
@@ -127,8 +134,8 @@ void fill_header(sk_buff *skb, const flowi4 &fl, const ipcm_cookie &ipc, const r
 }
 } // namespace
 
-result<sk_buff *> ip_make_skb(sock *sk, const flowi4 &fl, const ipcm_cookie &ipc, iov_iter &from, u32 len, u32 transhdrlen,
-                              rtable *rt, u32 msg_flags, u8 protocol)
+result<sk_buff *> ip_make_skb(sock *sk, const flowi4 &fl, const ipcm_cookie &ipc, iov_iter &from,
+                              u32 len, u32 transhdrlen, rtable *rt, u32 msg_flags, u8 protocol)
 {
     if (len > from.count())
         return error{EMSGSIZE};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// IPv4 options (RFC 791 §3.1, RFC 1122 §3.2.1.8): every length and pointer is checked before it is used. Linux: net/ipv4/ip_options.c.
-// Received packets: softirq. Options of sockets: any context.
+// IPv4 options (RFC 791 §3.1, RFC 1122 §3.2.1.8): every length and pointer is checked before it is
+// used. Linux: net/ipv4/ip_options.c. Received packets: softirq. Options of sockets: any context.
 
 #include "net/ipv4/ip_options.h"
 #include "lib/printk.h"
@@ -16,19 +16,20 @@ be32 iptime()
     return htonl(static_cast<u32>(ktime_get_real() / NSEC_PER_MSEC % 86400000));
 }
 
-/// Walks one option area. `h` is the IP header (or 20 bytes before a socket's options); offsets are from there.
+/// Walks one option area. `h` is the IP header (or 20 bytes before a socket's options); offsets are
+/// from there.
 struct option_parser {
     u8 *h;
-    u32 end;           // of the options
-    bool received;     // a packet from the wire: our address and time are written at once
-    be32 own{};        // our address
-    ip_options out{};  // offsets and flags found
+    u32 end;          // of the options
+    bool received;    // a packet from the wire: our address and time are written at once
+    be32 own{};       // our address
+    ip_options out{}; // offsets and flags found
     bool changed = false;
 
     /// Offset of the first bad byte, 0 if all is well.
     u32 parse();
 
-  private:
+private:
     u32 source_route(u32 at, u32 len);
     u32 record_route(u32 at, u32 len);
     u32 timestamp(u32 at, u32 len);
@@ -167,7 +168,8 @@ u32 option_parser::one(u32 at, u32 len)
             out.router_alert = static_cast<u8>(at);
         return 0;
     default:
-        return received || !current()->uid ? 0 : at; // security and unknown options: root's business
+        return received || !current()->uid ? 0
+                                           : at; // security and unknown options: root's business
     }
 }
 
@@ -216,7 +218,10 @@ bool ip_rcv_options(sk_buff *skb)
         return false;
     }
     iphdr *iph = ip_hdr(skb);
-    option_parser p{.h = reinterpret_cast<u8 *>(iph), .end = iph->ihl * 4u, .received = true, .own = spec_dst(skb)};
+    option_parser p{.h = reinterpret_cast<u8 *>(iph),
+                    .end = iph->ihl * 4u,
+                    .received = true,
+                    .own = spec_dst(skb)};
     if (u32 bad = p.parse()) {
         IP_INC_STATS(IPSTATS_MIB_InHdrErrors);
         icmp_send(skb, ICMP_PARAMETERPROB, 0, htonl(bad << 24));
@@ -232,8 +237,10 @@ bool ip_rcv_options(sk_buff *skb)
     cb->optlen = static_cast<u8>(iph->ihl * 4u - sizeof(iphdr));
     cb->rr = p.out.rr;
     cb->ts = p.out.ts;
-    cb->flags = static_cast<u16>((p.out.rr_needaddr ? IPSKB_RR_NEEDADDR : 0) | (p.out.ts_needtime ? IPSKB_TS_NEEDTIME : 0) |
-                                 (p.out.ts_needaddr ? IPSKB_TS_NEEDADDR : 0) | (p.out.router_alert ? IPSKB_ROUTER_ALERT : 0));
+    cb->flags = static_cast<u16>((p.out.rr_needaddr ? IPSKB_RR_NEEDADDR : 0) |
+                                 (p.out.ts_needtime ? IPSKB_TS_NEEDTIME : 0) |
+                                 (p.out.ts_needaddr ? IPSKB_TS_NEEDADDR : 0) |
+                                 (p.out.router_alert ? IPSKB_ROUTER_ALERT : 0));
     return true;
 }
 

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
-// IPv4 transmission below the sockets: from a finished header to the neighbour (atlas §11.4). Linux: net/ipv4/ip_output.c.
-// Process or softirq context. Each function takes over the skb. No locks; the neighbour look-up needs BHs off.
+// IPv4 transmission below the sockets: from a finished header to the neighbour (atlas §11.4).
+// Linux: net/ipv4/ip_output.c. Process or softirq context. Each function takes over the skb. No
+// locks; the neighbour look-up needs BHs off.
 
+#include "net/ipv4/ip_output.h"
 #include "lib/printk.h"
 #include "net/ipv4/arp.h"
 #include "net/ipv4/inet_sock.h"
-#include "net/ipv4/ip_output.h"
 #include "net/ipv4/inetdevice.h"
 #include "trace/trace.h"
 
 int sysctl_ip_default_ttl = 64;
-int sysctl_ip_default_ttl_get() { return sysctl_ip_default_ttl; }
+int sysctl_ip_default_ttl_get()
+{
+    return sysctl_ip_default_ttl;
+}
 
 static int ip_finish_output2(sk_buff *skb)
 {
@@ -23,7 +27,8 @@ static int ip_finish_output2(sk_buff *skb)
         IPEXT_ADD_STATS(IPEXT_MIB_OutBcastPkts, 1);
         IPEXT_ADD_STATS(IPEXT_MIB_OutBcastOctets, skb->len);
     }
-    if (unlikely(skb_headroom(skb) < LL_RESERVED_SPACE(dev)) && pskb_expand_head(skb, LL_RESERVED_SPACE(dev), 0, GFP_ATOMIC)) {
+    if (unlikely(skb_headroom(skb) < LL_RESERVED_SPACE(dev)) &&
+        pskb_expand_head(skb, LL_RESERVED_SPACE(dev), 0, GFP_ATOMIC)) {
         kfree_skb_reason(skb, "nomem");
         return -ENOMEM;
     }
@@ -58,7 +63,8 @@ int ip_output(sk_buff *skb)
     count_out(skb);
     skb->dev = skb->dst->dev;
     skb->protocol = htons(ETH_P_IP);
-    trace(trace_event::ip_output, skb->trace_id, skb->len, iph->saddr.raw, iph->daddr.raw, iph->protocol);
+    trace(trace_event::ip_output, skb->trace_id, skb->len, iph->saddr.raw, iph->daddr.raw,
+          iph->protocol);
     return ip_finish_output(skb);
 }
 
@@ -91,7 +97,8 @@ int ip_mc_output(sk_buff *skb)
         return 0;
     }
     const iphdr *iph = ip_hdr(skb);
-    trace(trace_event::ip_output, skb->trace_id, skb->len, iph->saddr.raw, iph->daddr.raw, iph->protocol);
+    trace(trace_event::ip_output, skb->trace_id, skb->len, iph->saddr.raw, iph->daddr.raw,
+          iph->protocol);
     return ip_finish_output(skb);
 }
 
@@ -114,9 +121,9 @@ int ip_send_skb(sk_buff *skb)
     return err;
 }
 
-// --- Identification ---------------------------------------------------------------------------------------------
-// RFC 6864: unique per source, destination and protocol among fragments in flight. Counters are shared by a keyed hash, so that an
-// observer of one flow learns nothing about another.
+// --- Identification ------------------------------------------------------------------------------
+// RFC 6864: unique per source, destination and protocol among fragments in flight. Counters are
+// shared by a keyed hash, so that an observer of one flow learns nothing about another.
 
 static std::atomic<u32> ip_idents[2048];
 static u64 ip_ident_key[2];

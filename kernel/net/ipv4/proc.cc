@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// IPv4's counters and boot: /proc/net/snmp, /proc/net/netstat in Linux's formats (atlas §25), ip_init. Linux: net/ipv4/proc.c.
+// IPv4's counters and boot: /proc/net/snmp, /proc/net/netstat in Linux's formats (atlas §25),
+// ip_init. Linux: net/ipv4/proc.c.
 
 #include "fs/seq_file.h"
 #include "lib/printk.h"
@@ -16,13 +17,14 @@ u64 mib_sum(size_t offset)
 {
     u64 s = 0;
     for (unsigned i = 0; i < NR_CPUS; i++)
-        s += read_once(*reinterpret_cast<const u64 *>(reinterpret_cast<const u8 *>(&net_mib.on(i)) + offset));
+        s += read_once(
+            *reinterpret_cast<const u64 *>(reinterpret_cast<const u8 *>(&net_mib.on(i)) + offset));
     return s;
 }
 
 /// "Name: field field…" then "Name: value value…". `pre`: fields and values that are no counters.
-void show_mib(seq_file *m, const char *name, const char *pre_names, const char *pre_values, const char *const *fields, unsigned n,
-              size_t offset)
+void show_mib(seq_file *m, const char *name, const char *pre_names, const char *pre_values,
+              const char *const *fields, unsigned n, size_t offset)
 {
     seq_printf(m, "%s:%s", name, pre_names);
     for (unsigned i = 0; i < n; i++)
@@ -46,7 +48,8 @@ void show_icmpmsg(seq_file *m)
     bool any = false;
     for (int pass = 0; pass < 2; pass++) {
         for (int dir = 0; dir < 2; dir++) {
-            size_t base = dir ? __builtin_offsetof(net_mibs, icmp_out_type) : __builtin_offsetof(net_mibs, icmp_in_type);
+            size_t base = dir ? __builtin_offsetof(net_mibs, icmp_out_type)
+                              : __builtin_offsetof(net_mibs, icmp_in_type);
             for (unsigned t = 0; t < 256; t++) {
                 u64 v = mib_sum(base + t * sizeof(u64));
                 if (!v)
@@ -68,8 +71,10 @@ void show_icmpmsg(seq_file *m)
 void snmp_show(seq_file *m)
 {
     char values[48];
-    snprintf(values, sizeof(values), " %d %d", ipv4_devconf_all.forwarding ? 1 : 2, sysctl_ip_default_ttl);
-    show_mib(m, "Ip", " Forwarding DefaultTTL", values, ip_names, IPSTATS_MIB_MAX, __builtin_offsetof(net_mibs, ip));
+    snprintf(values, sizeof(values), " %d %d", ipv4_devconf_all.forwarding ? 1 : 2,
+             sysctl_ip_default_ttl);
+    show_mib(m, "Ip", " Forwarding DefaultTTL", values, ip_names, IPSTATS_MIB_MAX,
+             __builtin_offsetof(net_mibs, ip));
     show_mib(m, "Icmp", "", "", icmp_names, ICMP_MIB_MAX, __builtin_offsetof(net_mibs, icmp));
     show_icmpmsg(m);
     if (snmp_tcp_show_hook)
@@ -104,4 +109,7 @@ void ip_init()
     debugfs_create("net/inet_protos", inet_protos_show);
 }
 
-void icmp_init() { sysctl_icmp_init(); }
+void icmp_init()
+{
+    sysctl_icmp_init();
+}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of L4 protocols (rows B-08, B-09). Linux: net/ipv4/protocol.c. Entries change rarely, readers are in softirq.
+// The table of L4 protocols (rows B-08, B-09). Linux: net/ipv4/protocol.c. Entries change rarely,
+// readers are in softirq.
 
 #include "fs/seq_file.h"
 #include "lib/printk.h"
@@ -10,13 +11,17 @@ const net_protocol *inet_protos[MAX_INET_PROTOS];
 int inet_add_protocol(const net_protocol *p, u8 protocol)
 {
     const net_protocol *none = nullptr;
-    return __atomic_compare_exchange_n(&inet_protos[protocol], &none, p, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED) ? 0 : -1;
+    return __atomic_compare_exchange_n(&inet_protos[protocol], &none, p, false, __ATOMIC_RELEASE,
+                                       __ATOMIC_RELAXED)
+               ? 0
+               : -1;
 }
 
 int inet_del_protocol(const net_protocol *p, u8 protocol)
 {
     const net_protocol *expect = p;
-    if (!__atomic_compare_exchange_n(&inet_protos[protocol], &expect, static_cast<const net_protocol *>(nullptr), false,
+    if (!__atomic_compare_exchange_n(&inet_protos[protocol], &expect,
+                                     static_cast<const net_protocol *>(nullptr), false,
                                      __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
         return -1;
     synchronize_rcu();

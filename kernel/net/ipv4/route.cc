@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Routes as the packet path sees them: life of rtables, address types, learned path MTUs. Linux: net/ipv4/route.c.
-// Any context. rtables are cached per next hop (route_output.cc, route_input.cc), so packets allocate none.
+// Routes as the packet path sees them: life of rtables, address types, learned path MTUs. Linux:
+// net/ipv4/route.c. Any context. rtables are cached per next hop (route_output.cc, route_input.cc),
+// so packets allocate none.
 
 #include "net/ipv4/route.h"
 #include "fs/seq_file.h"
@@ -69,7 +70,10 @@ void rt_cache_flush()
         rt_genid.fetch_add(1);
 }
 
-bool rt_is_expired(const rtable *rt) { return rt->genid != rt_genid.load(std::memory_order_relaxed); }
+bool rt_is_expired(const rtable *rt)
+{
+    return rt->genid != rt_genid.load(std::memory_order_relaxed);
+}
 
 u8 inet_addr_type(be32 addr)
 {
@@ -89,7 +93,7 @@ net_device *ip_dev_find(be32 addr)
     return res.fi->nh_dev;
 }
 
-// --- Learned path MTUs (Linux: next hop exceptions) ---------------------------------------------------------------
+// --- Learned path MTUs (Linux: next hop exceptions) ----------------------------------------------
 // Bounded: FNHE_BUCKETS × FNHE_DEPTH entries, the oldest makes room.
 
 namespace
@@ -107,7 +111,10 @@ fib_nh_exception fnhe[FNHE_BUCKETS][FNHE_DEPTH];
 u32 fnhe_count;
 constinit spinlock fnhe_lock{"fnhe_lock"};
 
-unsigned fnhe_bucket(be32 daddr) { return (daddr.raw * 0x9e3779b1u) >> 24; }
+unsigned fnhe_bucket(be32 daddr)
+{
+    return (daddr.raw * 0x9e3779b1u) >> 24;
+}
 } // namespace
 
 rtable *rt_find_exception(be32 daddr)
@@ -203,16 +210,22 @@ void rt_flush_exceptions()
 
 static void rt_cache_stat_show(seq_file *m)
 {
-    seq_puts(m, "entries  in_hit in_slow_tot in_slow_mc in_no_route in_brd in_martian_dst in_martian_src  out_hit "
-                "out_slow_tot out_slow_mc  gc_total gc_ignored gc_goal_miss gc_dst_overflow in_hlist_search "
+    seq_puts(m, "entries  in_hit in_slow_tot in_slow_mc in_no_route in_brd in_martian_dst "
+                "in_martian_src  out_hit "
+                "out_slow_tot out_slow_mc  gc_total gc_ignored gc_goal_miss gc_dst_overflow "
+                "in_hlist_search "
                 "out_hlist_search\n");
     for (unsigned i = 0; i < num_online_cpus(); i++) {
         const rt_cache_stat &s = rt_cache_stats.on(i);
-        seq_printf(m, "%08x  %08x %08x %08x %08x %08x %08x %08x  %08x %08x %08x %08x %08x %08x %08x %08x %08x\n", 0u,
-                   static_cast<u32>(s.in_hit), static_cast<u32>(s.in_slow_tot), static_cast<u32>(s.in_slow_mc),
-                   static_cast<u32>(s.in_no_route), static_cast<u32>(s.in_brd), static_cast<u32>(s.in_martian_dst),
-                   static_cast<u32>(s.in_martian_src), static_cast<u32>(s.out_hit), static_cast<u32>(s.out_slow_tot),
-                   static_cast<u32>(s.out_slow_mc), 0u, 0u, 0u, 0u, 0u, 0u);
+        seq_printf(m,
+                   "%08x  %08x %08x %08x %08x %08x %08x %08x  %08x %08x %08x %08x %08x %08x %08x "
+                   "%08x %08x\n",
+                   0u, static_cast<u32>(s.in_hit), static_cast<u32>(s.in_slow_tot),
+                   static_cast<u32>(s.in_slow_mc), static_cast<u32>(s.in_no_route),
+                   static_cast<u32>(s.in_brd), static_cast<u32>(s.in_martian_dst),
+                   static_cast<u32>(s.in_martian_src), static_cast<u32>(s.out_hit),
+                   static_cast<u32>(s.out_slow_tot), static_cast<u32>(s.out_slow_mc), 0u, 0u, 0u,
+                   0u, 0u, 0u);
     }
 }
 

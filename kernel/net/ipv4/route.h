@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Inside the routing code: making rtables, the per-CPU memory of recent look-ups, counters. Linux: net/ipv4/route.c.
+// Inside the routing code: making rtables, the per-CPU memory of recent look-ups, counters. Linux:
+// net/ipv4/route.c.
 #pragma once
 
 #include "net/ipv4/ip_fib.h"
 
 /// /proc/net/stat/rt_cache, per CPU.
 struct rt_cache_stat {
-    u64 in_hit, in_slow_tot, in_slow_mc, in_no_route, in_brd, in_martian_dst, in_martian_src, out_hit, out_slow_tot,
-        out_slow_mc;
+    u64 in_hit, in_slow_tot, in_slow_mc, in_no_route, in_brd, in_martian_dst, in_martian_src,
+        out_hit, out_slow_tot, out_slow_mc;
 };
 extern constinit percpu<rt_cache_stat> rt_cache_stats;
 
 /// Generation of addresses and routes: what was looked up in an older one is void.
 extern std::atomic<u32> rt_genid;
 
-/// A recent look-up of this CPU. Written with BHs off on its own CPU, so that a reader in process context on that CPU is disturbed only by
-/// whole writes in softirq. Holds no reference: while `genid` is the current one, the tables hold it.
+/// A recent look-up of this CPU. Written with BHs off on its own CPU, so that a reader in process
+/// context on that CPU is disturbed only by whole writes in softirq. Holds no reference: while
+/// `genid` is the current one, the tables hold it.
 struct rt_slot {
     be32 daddr{}, saddr{};
     u32 ifindex = 0;
@@ -28,7 +30,10 @@ struct rt_slots {
     rt_slot input[RT_SLOTS], output[RT_SLOTS];
 };
 extern constinit percpu<rt_slots> rt_recent;
-constexpr unsigned rt_slot_of(be32 daddr, be32 saddr) { return ((daddr.raw ^ (saddr.raw * 3)) * 0x9e3779b1u) >> 26; }
+constexpr unsigned rt_slot_of(be32 daddr, be32 saddr)
+{
+    return ((daddr.raw ^ (saddr.raw * 3)) * 0x9e3779b1u) >> 26;
+}
 /// The slot's route with a reference if it answers the question, else null. Caller does not sleep.
 inline rtable *rt_slot_match(const rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 genid)
 {
@@ -37,17 +42,22 @@ inline rtable *rt_slot_match(const rt_slot &s, be32 daddr, be32 saddr, u32 ifind
     if (s.daddr != daddr || s.saddr != saddr || s.ifindex != ifindex || read_once(s.genid) != genid)
         return nullptr;
     compiler_barrier();
-    // Another CPU may have dropped the next hop this instant; the memory stays for the grace period.
+    // Another CPU may have dropped the next hop this instant; the memory stays for the grace
+    // period.
     return read_once(s.rt) == rt && rt->refcnt.get_unless_zero() ? rt : nullptr;
 }
 /// A next hop's cached route with a reference if it is of this generation.
 inline rtable *rt_cached(const std::atomic<rtable *> &slot)
 {
     rtable *rt = slot.load(std::memory_order_acquire);
-    return rt && rt->genid == rt_genid.load(std::memory_order_relaxed) && rt->refcnt.get_unless_zero() ? rt : nullptr;
+    return rt && rt->genid == rt_genid.load(std::memory_order_relaxed) &&
+                   rt->refcnt.get_unless_zero()
+               ? rt
+               : nullptr;
 }
 /// BH off.
-inline void rt_slot_set(rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 genid, rtable *rt, be32 src)
+inline void rt_slot_set(rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 genid, rtable *rt,
+                        be32 src)
 {
     write_once(s.genid, 0);
     compiler_barrier();
@@ -62,8 +72,8 @@ inline void rt_slot_set(rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 gen
 
 /// New rtable over dev with one reference; null: no memory.
 rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type);
-/// Install `rt` as a next hop's cached route, with a reference of the cache's own, unless another CPU was faster (false). Releases what
-/// was there.
+/// Install `rt` as a next hop's cached route, with a reference of the cache's own, unless another
+/// CPU was faster (false). Releases what was there.
 bool rt_cache_install(std::atomic<rtable *> &where, rtable *rt);
 /// Device that owns a local address, not referenced (valid while not sleeping); null if none.
 net_device *ip_dev_find(be32 addr);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Routing of packets that arrive: for us, to be forwarded, or martian (atlas §5). Linux: net/ipv4/route.c ip_route_input_slow.
-// Softirq. The hot path is a match in this CPU's recent look-ups.
+// Routing of packets that arrive: for us, to be forwarded, or martian (atlas §5). Linux:
+// net/ipv4/route.c ip_route_input_slow. Softirq. The hot path is a match in this CPU's recent
+// look-ups.
 
 #include "lib/printk.h"
 #include "net/ipv4/route.h"
 
 /// Routes that depend on nothing but their kind; made at boot, never freed.
-static rtable *rt_in_local, *rt_in_broadcast, *rt_in_multicast, *rt_in_unreach_host, *rt_in_unreach_net, *rt_in_prohibit;
+static rtable *rt_in_local, *rt_in_broadcast, *rt_in_multicast, *rt_in_unreach_host,
+    *rt_in_unreach_net, *rt_in_prohibit;
 
 static rtable *make_input(u8 type, u32 flags, int (*input)(sk_buff *), int err)
 {
@@ -67,7 +69,8 @@ static int martian_destination(const sk_buff *skb, const in_device *d, be32 dadd
     return martian(skb, d, daddr, saddr, "destination");
 }
 
-/// Could a packet from saddr come in by dev? Own addresses never do; rp_filter asks for the way back (RFC 3704). 0, -EINVAL or -EXDEV.
+/// Could a packet from saddr come in by dev? Own addresses never do; rp_filter asks for the way
+/// back (RFC 3704). 0, -EINVAL or -EXDEV.
 static int fib_validate_source(be32 saddr, const net_device *dev, const in_device *d)
 {
     fib_result res;
@@ -85,8 +88,10 @@ static int fib_validate_source(be32 saddr, const net_device *dev, const in_devic
     return fib_lookup(saddr, dev->ifindex, &res) == 0 ? 0 : -EXDEV;
 }
 
-/// Whether the addresses may appear in a packet from this wire at all. 0 or -EINVAL; *broadcast: limited broadcast.
-static int check_addresses(const sk_buff *skb, const in_device *d, be32 daddr, be32 saddr, bool *broadcast)
+/// Whether the addresses may appear in a packet from this wire at all. 0 or -EINVAL; *broadcast:
+/// limited broadcast.
+static int check_addresses(const sk_buff *skb, const in_device *d, be32 daddr, be32 saddr,
+                           bool *broadcast)
 {
     if (ipv4_is_multicast(saddr) || ipv4_is_lbcast(saddr))
         return martian_source(skb, d, daddr, saddr);
@@ -132,7 +137,9 @@ static rtable *mkroute_input(fib_info *fi, bool *cached)
 static rtable *unreachable(int err)
 {
     rt_cache_stats->in_no_route++;
-    return err == -ENETUNREACH ? rt_in_unreach_net : err == -EACCES ? rt_in_prohibit : rt_in_unreach_host;
+    return err == -ENETUNREACH ? rt_in_unreach_net
+           : err == -EACCES    ? rt_in_prohibit
+                               : rt_in_unreach_host;
 }
 
 static int check_source_or_martian(const sk_buff *skb, const in_device *d, be32 daddr, be32 saddr)
@@ -146,7 +153,8 @@ static int check_source_or_martian(const sk_buff *skb, const in_device *d, be32 
 }
 
 /// Decide; a reference in *out. *keep: may be remembered for the same addresses.
-static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, rtable **out, bool *keep)
+static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, rtable **out,
+                      bool *keep)
 {
     bool broadcast = false;
     if (int err = check_addresses(skb, d, daddr, saddr, &broadcast))
@@ -154,7 +162,8 @@ static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, 
     fib_result res{};
     int err = broadcast ? 0 : fib_lookup(daddr, 0, &res);
     if (err) {
-        *out = static_cast<rtable *>(dst_hold(unreachable(IN_DEV_FORWARD(d) ? err : -EHOSTUNREACH)));
+        *out =
+            static_cast<rtable *>(dst_hold(unreachable(IN_DEV_FORWARD(d) ? err : -EHOSTUNREACH)));
         return 0;
     }
     if (broadcast || res.type == RTN_BROADCAST) {

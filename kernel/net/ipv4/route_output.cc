@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Routing of packets that leave (atlas §11.5; row L-02). Linux: net/ipv4/route.c __ip_route_output_key, __mkroute_output.
-// Process or softirq context. The hot path is a match in this CPU's recent look-ups: no lock, no allocation.
+// Routing of packets that leave (atlas §11.5; row L-02). Linux: net/ipv4/route.c
+// __ip_route_output_key, __mkroute_output. Process or softirq context. The hot path is a match in
+// this CPU's recent look-ups: no lock, no allocation.
 
 #include "lib/printk.h"
 #include "net/ipv4/route.h"
@@ -24,7 +25,8 @@ rtable *new_output_rt(const out_route &o, be32 src)
     rt->output = ip_output;
     if (o.flags & RTCF_LOCAL)
         rt->input = ip_local_deliver;
-    if ((o.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) && (o.flags & RTCF_LOCAL) && !(o.dev->flags & IFF_LOOPBACK))
+    if ((o.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) && (o.flags & RTCF_LOCAL) &&
+        !(o.dev->flags & IFF_LOOPBACK))
         rt->output = ip_mc_output; // a copy comes back to us
     if (o.fi) {
         if (o.fi->nh_gw && o.fi->nh_scope == RT_SCOPE_LINK)
@@ -38,7 +40,8 @@ rtable *new_output_rt(const out_route &o, be32 src)
     return rt;
 }
 
-/// Final form of the decision: type and flags by address; then the cached rtable of the next hop, or a new one.
+/// Final form of the decision: type and flags by address; then the cached rtable of the next hop,
+/// or a new one.
 result<rtable *> mkroute_output(out_route o, const flowi4 &fl)
 {
     if (ipv4_is_loopback(fl.saddr) && !(o.dev->flags & IFF_LOOPBACK))
@@ -80,7 +83,8 @@ result<rtable *> mkroute_output(out_route o, const flowi4 &fl)
     return rt;
 }
 
-/// Checks on a source address that the caller chose; multicast and broadcast leave by its device. Sets o->dev in that case.
+/// Checks on a source address that the caller chose; multicast and broadcast leave by its device.
+/// Sets o->dev in that case.
 errno_t check_source(flowi4 *fl, out_route *o)
 {
     if (ipv4_is_multicast(fl->saddr) || ipv4_is_lbcast(fl->saddr) || ipv4_is_zeronet(fl->saddr))
@@ -121,7 +125,8 @@ errno_t lookup_tables(flowi4 *fl, net_device *asked, out_route *o)
     if (err) {
         if (!asked || err != -ENETUNREACH)
             return static_cast<errno_t>(-err);
-        // No route, but a device: what is there to find out is on its link (how addresses come before routes).
+        // No route, but a device: what is there to find out is on its link (how addresses come
+        // before routes).
         o->dev = asked;
         if (!fl->saddr)
             fl->saddr = inet_select_addr(asked, be32{}, RT_SCOPE_LINK);
@@ -192,10 +197,13 @@ result<rtable *> ip_route_output_key(flowi4 *fl)
     rt_cache_stats->out_slow_tot++;
     result<rtable *> r = output_slow(fl);
     // Only what a next hop's cache holds on to may be remembered without a reference.
-    if (r && !fl->anysrc && daddr && (*r)->rt_type <= RTN_LOCAL && !(*r)->mtu && rt_genid.load() == genid) {
+    if (r && !fl->anysrc && daddr && (*r)->rt_type <= RTN_LOCAL && !(*r)->mtu &&
+        rt_genid.load() == genid) {
         fib_result res;
-        if (!fib_lookup(daddr, fl->oif, &res) && res.fi->nh_rth_output[smp_processor_id()].load() == *r)
-            rt_slot_set(rt_recent->output[rt_slot_of(daddr, saddr)], daddr, saddr, fl->oif, genid, *r, fl->saddr);
+        if (!fib_lookup(daddr, fl->oif, &res) &&
+            res.fi->nh_rth_output[smp_processor_id()].load() == *r)
+            rt_slot_set(rt_recent->output[rt_slot_of(daddr, saddr)], daddr, saddr, fl->oif, genid,
+                        *r, fl->saddr);
     }
     return r;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// /proc/sys/net/ipv4: the settings that exist, under Linux's names, with their limits checked. Linux: net/ipv4/sysctl_net_ipv4.c,
-// net/ipv4/devinet.c, net/core/neighbour.c.
+// /proc/sys/net/ipv4: the settings that exist, under Linux's names, with their limits checked.
+// Linux: net/ipv4/sysctl_net_ipv4.c, net/ipv4/devinet.c, net/core/neighbour.c.
 
 #include "net/ipv4/sysctl_net_ipv4.h"
 #include "fs/seq_file.h"
@@ -46,7 +46,10 @@ int ip_forward_store(char *text, size_t, void *)
     rt_cache_flush();
     return 0;
 }
-void ip_forward_show(seq_file *m) { seq_printf(m, "%d\n", ipv4_devconf_all.forwarding); }
+void ip_forward_show(seq_file *m)
+{
+    seq_printf(m, "%d\n", ipv4_devconf_all.forwarding);
+}
 
 void conf_file(const char *dev, const char *name, int *value, int hi)
 {
@@ -97,8 +100,10 @@ void sysctl_net_ipv4_init()
 void sysctl_icmp_init()
 {
     sysctl_create_int("net/ipv4/icmp_echo_ignore_all", &sysctl_icmp_echo_ignore_all, 0, 1);
-    sysctl_create_int("net/ipv4/icmp_echo_ignore_broadcasts", &sysctl_icmp_echo_ignore_broadcasts, 0, 1);
-    sysctl_create_int("net/ipv4/icmp_ignore_bogus_error_responses", &sysctl_icmp_ignore_bogus_error_responses, 0, 1);
+    sysctl_create_int("net/ipv4/icmp_echo_ignore_broadcasts", &sysctl_icmp_echo_ignore_broadcasts,
+                      0, 1);
+    sysctl_create_int("net/ipv4/icmp_ignore_bogus_error_responses",
+                      &sysctl_icmp_ignore_bogus_error_responses, 0, 1);
     sysctl_create_int("net/ipv4/icmp_ratelimit", &sysctl_icmp_ratelimit, 0, int_max);
     sysctl_create_int("net/ipv4/icmp_ratemask", &sysctl_icmp_ratemask, 0, int_max);
 }

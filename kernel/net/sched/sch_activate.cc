@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Giving devices their qdiscs when they come up and taking them away; the transmit watchdog. Linux: net/sched/sch_generic.c.
-// Process context with rtnl; the watchdog runs in TIMER softirq.
+// Giving devices their qdiscs when they come up and taking them away; the transmit watchdog. Linux:
+// net/sched/sch_generic.c. Process context with rtnl; the watchdog runs in TIMER softirq.
 
 #include "lib/printk.h"
 #include "mm/slab.h"
@@ -21,7 +21,8 @@ netdev_queue *hung_queue(net_device *dev)
 {
     for (unsigned i = 0; i < dev->num_tx_queues; i++) {
         netdev_queue *txq = netdev_get_tx_queue(dev, i);
-        if (netif_xmit_stopped(txq) && time_after(jiffies(), txq->trans_start + dev->watchdog_timeo))
+        if (netif_xmit_stopped(txq) &&
+            time_after(jiffies(), txq->trans_start + dev->watchdog_timeo))
             return txq;
     }
     return nullptr;
@@ -35,7 +36,8 @@ void dev_watchdog(timer_list *t)
         return;
     if (netdev_queue *txq = hung_queue(dev)) {
         txq->trans_timeout.fetch_add(1);
-        pr_warn("%s: transmit queue %u timed out\n", dev->name, static_cast<unsigned>(txq - dev->tx));
+        pr_warn("%s: transmit queue %u timed out\n", dev->name,
+                static_cast<unsigned>(txq - dev->tx));
         dev->netdev_ops->ndo_tx_timeout(dev);
     }
     mod_timer(t, jiffies() + dev->watchdog_timeo);

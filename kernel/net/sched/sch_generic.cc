@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Running queueing disciplines: dequeue, direct transmission, requeue, quota (atlas §11.7). Linux: net/sched/sch_generic.c.
-// Softirq or process context with BHs off. See sch_generic.h for the locks.
+// Running queueing disciplines: dequeue, direct transmission, requeue, quota (atlas §11.7). Linux:
+// net/sched/sch_generic.c. Softirq or process context with BHs off. See sch_generic.h for the
+// locks.
 
 #include "net/sched/sch_generic.h"
 #include "irq/softirq.h"
@@ -8,7 +9,10 @@
 #include "sched/sched.h"
 #include "trace/trace.h"
 
-static unsigned queue_index(const netdev_queue *txq) { return static_cast<unsigned>(txq - txq->dev->tx); }
+static unsigned queue_index(const netdev_queue *txq)
+{
+    return static_cast<unsigned>(txq - txq->dev->tx);
+}
 
 /// The device refused: keep the packet in front of the queue and try again from NET_TX. Root lock.
 static bool dev_requeue_skb(sk_buff *skb, Qdisc *q)
@@ -22,7 +26,8 @@ static bool dev_requeue_skb(sk_buff *skb, Qdisc *q)
     return false;
 }
 
-/// Next packet; null when empty, or when the one put back cannot go because the driver has stopped the queue. Root lock.
+/// Next packet; null when empty, or when the one put back cannot go because the driver has stopped
+/// the queue. Root lock.
 static sk_buff *dequeue_skb(Qdisc *q)
 {
     sk_buff *skb = q->gso_skb;
@@ -34,7 +39,8 @@ static sk_buff *dequeue_skb(Qdisc *q)
         q->backlog -= skb->len;
         return skb;
     }
-    if (q->dev_queue && netif_xmit_stopped(q->dev_queue)) // noop_qdisc, which all share, has no queue
+    if (q->dev_queue &&
+        netif_xmit_stopped(q->dev_queue)) // noop_qdisc, which all share, has no queue
         return nullptr;
     return q->ops->dequeue(q);
 }
@@ -69,14 +75,17 @@ void __qdisc_run(Qdisc *q)
     qdisc_run_end(q);
 }
 
-// --- noop: an inactive device -----------------------------------------------------------------------------
+// --- noop: an inactive device --------------------------------------------------------------------
 
 static int noop_enqueue(sk_buff *skb, Qdisc *)
 {
     kfree_skb_reason(skb, "dev_ready");
     return NET_XMIT_CN;
 }
-static sk_buff *noop_dequeue(Qdisc *) { return nullptr; }
+static sk_buff *noop_dequeue(Qdisc *)
+{
+    return nullptr;
+}
 static void noop_reset(Qdisc *) {}
 
 const Qdisc_ops noop_qdisc_ops{"noop", noop_enqueue, noop_dequeue, noop_dequeue, noop_reset};
@@ -85,7 +94,7 @@ const Qdisc_ops mq_qdisc_ops{"mq", nullptr, noop_dequeue, noop_dequeue, noop_res
 
 constinit Qdisc noop_qdisc{&noop_qdisc_ops, nullptr, TCQ_F_BUILTIN};
 
-// --- pfifo_fast: three bands, band 0 first -------------------------------------------------------------------
+// --- pfifo_fast: three bands, band 0 first -------------------------------------------------------
 
 /// Band of each priority (Linux's prio2band, from the meanings of TOS in RFC 1349).
 static constexpr u8 prio2band[16] = {1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -137,5 +146,5 @@ static void pfifo_fast_reset(Qdisc *q)
     q->backlog = 0;
 }
 
-const Qdisc_ops pfifo_fast_ops{"pfifo_fast", pfifo_fast_enqueue, pfifo_fast_dequeue, pfifo_fast_peek,
-                               pfifo_fast_reset};
+const Qdisc_ops pfifo_fast_ops{"pfifo_fast", pfifo_fast_enqueue, pfifo_fast_dequeue,
+                               pfifo_fast_peek, pfifo_fast_reset};

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Queueing disciplines: what stands between dev_queue_xmit() and a driver's transmit queue (rows T-06, T-07, L-05).
-// Linux: include/net/sch_generic.h, net/sched/sch_generic.c. The root lock (Qdisc::lock, BH off) protects a qdisc's queue; only the
-// CPU that set `running` dequeues. Root lock and netdev_queue._xmit_lock are never held together.
+// Queueing disciplines: what stands between dev_queue_xmit() and a driver's transmit queue (rows
+// T-06, T-07, L-05).
+// Linux: include/net/sch_generic.h, net/sched/sch_generic.c. The root lock (Qdisc::lock, BH off)
+// protects a qdisc's queue; only the CPU that set `running` dequeues. Root lock and
+// netdev_queue._xmit_lock are never held together.
 #pragma once
 
 #include "net/core/netdevice.h"
@@ -11,7 +13,8 @@ struct Qdisc;
 /// What a discipline implements. All under the root lock.
 struct Qdisc_ops {
     const char *id;
-    /// Takes over the skb: NET_XMIT_SUCCESS, or NET_XMIT_DROP after freeing it. Null: no queue at all.
+    /// Takes over the skb: NET_XMIT_SUCCESS, or NET_XMIT_DROP after freeing it. Null: no queue at
+    /// all.
     int (*enqueue)(sk_buff *skb, Qdisc *q);
     sk_buff *(*dequeue)(Qdisc *q);
     sk_buff *(*peek)(Qdisc *q);
@@ -27,9 +30,9 @@ struct Qdisc : pinned {
     const Qdisc_ops *ops;
     netdev_queue *dev_queue;
     u32 flags;
-    u32 limit = 0;              // packets, from tx_queue_len
-    std::atomic<u32> state{0};  // QDISC_STATE_*
-    bool running = false;       // root lock
+    u32 limit = 0;             // packets, from tx_queue_len
+    std::atomic<u32> state{0}; // QDISC_STATE_*
+    bool running = false;      // root lock
     spinlock lock{"Qdisc.lock"};
     u32 qlen = 0;               // packets in all bands and in gso_skb
     sk_buff *gso_skb = nullptr; // packet that the driver could not take
@@ -53,10 +56,13 @@ inline bool qdisc_run_begin(Qdisc *q)
     q->running = true;
     return true;
 }
-inline void qdisc_run_end(Qdisc *q) { q->running = false; }
+inline void qdisc_run_end(Qdisc *q)
+{
+    q->running = false;
+}
 
-/// Send until the queue is empty, the device busy, or the quota (weight_p packets) or the CPU's patience is used up; then NET_TX
-/// goes on. Caller has qdisc_run_begin(); root lock held.
+/// Send until the queue is empty, the device busy, or the quota (weight_p packets) or the CPU's
+/// patience is used up; then NET_TX goes on. Caller has qdisc_run_begin(); root lock held.
 void __qdisc_run(Qdisc *q);
 /// Send one packet: drops the root lock meanwhile. True when there may be more. Root lock held.
 bool sch_direct_xmit(sk_buff *skb, Qdisc *q, net_device *dev, netdev_queue *txq);
@@ -73,8 +79,8 @@ void dev_shutdown(net_device *dev);
 /// (Re)arm the transmit watchdog of a device with carrier.
 void __netdev_watchdog_up(net_device *dev);
 
-/// Hand one packet to the driver: taps, software checksum, ndo_start_xmit. Queue lock held unless LLTX. NETDEV_TX_*, or -errno when it was
-/// freed. net/core/dev_xmit.cc
+/// Hand one packet to the driver: taps, software checksum, ndo_start_xmit. Queue lock held unless
+/// LLTX. NETDEV_TX_*, or -errno when it was freed. net/core/dev_xmit.cc
 int dev_hard_start_xmit(sk_buff *skb, net_device *dev);
 
 inline void __netif_tx_lock(netdev_queue *txq, unsigned cpu)
