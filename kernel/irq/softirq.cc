@@ -8,9 +8,6 @@
 #include "lib/printk.h"
 #include "sched/sched.h"
 
-constexpr u64 MAX_SOFTIRQ_TIME = 2 * NSEC_PER_MSEC;
-constexpr unsigned MAX_SOFTIRQ_RESTART = 10;
-
 const char *const softirq_to_name[NR_SOFTIRQS] = {
     "HI",           "TIMER",   "NET_TX", "NET_RX",  "BLOCK",
     "BLOCK_IOPOLL", "TASKLET", "SCHED",  "HRTIMER", "RCU",

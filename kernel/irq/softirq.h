@@ -10,6 +10,9 @@ enum softirq_nr : unsigned {
     HI_SOFTIRQ, TIMER_SOFTIRQ, NET_TX_SOFTIRQ, NET_RX_SOFTIRQ, BLOCK_SOFTIRQ, BLOCK_IOPOLL_SOFTIRQ,
     TASKLET_SOFTIRQ, SCHED_SOFTIRQ, HRTIMER_SOFTIRQ, RCU_SOFTIRQ, NR_SOFTIRQS,
 };
+/// When __do_softirq stops and leaves the rest to ksoftirqd: rounds, and nanoseconds (atlas §1).
+constexpr unsigned MAX_SOFTIRQ_RESTART = 10;
+constexpr u64 MAX_SOFTIRQ_TIME = 2'000'000;
 extern const char *const softirq_to_name[NR_SOFTIRQS];
 
 /// One vector: its action and the action's name for the softirq_vec dump (row B-07).

@@ -6,6 +6,7 @@
 #include "lib/cmdline.h"
 #include "lib/initcall.h"
 #include "net/ipv4/devinet.h"
+#include "net/sched/sch_generic.h"
 #include "sched/sched.h"
 
 constexpr u64 CARRIER_TIMEOUT = 10 * HZ;
@@ -131,11 +132,12 @@ static int bring_up(net_device *dev)
     return dev_change_flags(dev, dev->flags | IFF_UP);
 }
 
-/// DHCP has nothing to send into before the link is there.
+/// Until the device sends: with an address but no link the first ARP request would be lost, and the next comes a second later.
+/// Linux waits for the carrier here as well. False: it did not come.
 static bool wait_carrier(net_device *dev)
 {
     u64 end = jiffies() + CARRIER_TIMEOUT;
-    while (!netif_carrier_ok(dev)) {
+    while (!netif_carrier_ok(dev) || rcu_dereference(dev->qdisc) == &noop_qdisc) {
         if (time_after(jiffies(), end))
             return false;
         set_current_state(TASK_UNINTERRUPTIBLE);
@@ -179,6 +181,27 @@ static void show_pnp(seq_file *m)
         seq_printf(m, "bootserver %pI4\n", &ic.server);
 }
 
+/// Open the device, get the addresses if they are not all there, set them. 0 or -errno, reported.
+static int configure(net_device *dev)
+{
+    if (int err = bring_up(dev)) {
+        pr_err("IP-Config: %s does not open: error %d", dev->name, err);
+        return err;
+    }
+    if (!wait_carrier(dev)) {
+        pr_err("IP-Config: %s has no carrier", dev->name);
+        if (ic.use_dhcp)
+            return -ENETDOWN; // a static address may as well be set
+    }
+    if (ic.use_dhcp && !dhcp_request(dev, &ic)) {
+        pr_err("IP-Config: no DHCP answer on %s", dev->name);
+        return -ETIMEDOUT;
+    }
+    apply(dev);
+    report(dev);
+    return 0;
+}
+
 static int ip_auto_config()
 {
     char text[256];
@@ -197,18 +220,7 @@ static int ip_auto_config()
         pr_err("IP-Config: no network device%s%s", ic.device[0] ? " named " : "", ic.device);
         return -ENODEV;
     }
-    int err = bring_up(dev);
-    if (err) {
-        pr_err("IP-Config: %s does not open: error %d", dev->name, err);
-    } else if (ic.use_dhcp && !wait_carrier(dev)) {
-        pr_err("IP-Config: %s has no carrier", dev->name);
-        err = -ENETDOWN;
-    } else if (ic.use_dhcp && (err = -dhcp_request(dev, &ic).err())) {
-        pr_err("IP-Config: no DHCP answer on %s", dev->name);
-    } else {
-        apply(dev);
-        report(dev);
-    }
+    int err = configure(dev);
     dev_put(dev);
     return err;
 }

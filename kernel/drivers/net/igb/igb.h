@@ -153,6 +153,8 @@ void igb_alloc_rx_buffers(igb_ring *r, u16 n);
 bool igb_clean_rx_irq(igb_q_vector *q, int budget);
 /// Whether the next descriptor is done already.
 bool igb_rx_pending(const igb_ring *r);
+/// Whether the oldest packet has been sent.
+bool igb_tx_pending(const igb_ring *r);
 /// Reclaim sent packets. Returns whether all that are done were reclaimed.
 bool igb_clean_tx_irq(igb_q_vector *q);
 netdev_tx igb_xmit_frame(sk_buff *skb, net_device *dev);

@@ -117,7 +117,18 @@ static bool igb_check_link(igb_adapter *a)
     return link;
 }
 
-/// Every 2 s and after each link change: carrier, statistics, and a software interrupt that rescues a lost one. [T]
+/// Vectors with completed descriptors. An interrupt for them is on its way, or was lost. Any context: a look, no more.
+static u32 pending_vectors(const igb_adapter *a)
+{
+    u32 eims = 0;
+    for (unsigned i = 0; i < a->num_q_vectors; i++)
+        if (igb_rx_pending(&a->q_vector[i]->rx) || igb_tx_pending(&a->q_vector[i]->tx))
+            eims |= a->q_vector[i]->eims_value;
+    return eims;
+}
+
+/// Every 2 s and after each link change: carrier, statistics, and a software interrupt where one may have been lost (Linux sends it
+/// to every vector). [T]
 static void igb_watchdog(timer_list *t)
 {
     auto *a = container_of(t, igb_adapter, watchdog_timer);
@@ -125,7 +136,8 @@ static void igb_watchdog(timer_list *t)
         return;
     bool link = igb_check_link(a);
     igb_update_stats(a);
-    a->hw.write(EICS, a->eims_enable_mask);
+    if (u32 eims = pending_vectors(a))
+        a->hw.write(EICS, eims);
     mod_timer(&a->watchdog_timer, jiffies() + (link ? WATCHDOG_PERIOD : LINK_POLL_PERIOD));
 }
 
@@ -180,7 +192,7 @@ static result<void> igb_request_irq(igb_adapter *a)
     for (unsigned i = 0; i < a->num_q_vectors; i++) {
         igb_q_vector *q = a->q_vector[i];
         snprintf(q->name, sizeof q->name, "%s-TxRx-%u", a->netdev->name, i);
-        q->irq = a->pdev->msix[i + 1].irq;
+        q->irq = q->napi.irq = a->pdev->msix[i + 1].irq;
         result<void> r = request_irq(q->irq, igb_msix_ring, q->name, q);
         if (!r) {
             igb_free_irq(a, i + 1);

@@ -146,6 +146,13 @@ static void maybe_wake_tx(igb_ring *r)
     }
 }
 
+bool igb_tx_pending(const igb_ring *r)
+{
+    const e1000_adv_tx_desc *eop =
+        read_once(r->tx_buffer_info[read_once(r->next_to_clean)].next_to_watch);
+    return eop && (read_once(eop->wb.status) & TXD_STAT_DD);
+}
+
 bool igb_clean_tx_irq(igb_q_vector *q)
 {
     igb_ring *r = &q->tx;
