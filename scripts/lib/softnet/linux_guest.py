@@ -45,8 +45,8 @@ def unpacked():
     return target
 
 
-def module_closure(directory):
-    """Files of MODULES and all that they depend on, dependencies first."""
+def module_closure(directory, names=tuple(MODULES)):
+    """Files of the named modules and all that they depend on, dependencies first."""
     paths = {}
     for path in directory.glob("**/*.ko*"):
         paths[path.name.split(".ko")[0].replace("-", "_")] = path
@@ -63,7 +63,7 @@ def module_closure(directory):
                 visit(other.replace("-", "_"))
         ordered.append(path)
 
-    for name in MODULES:
+    for name in names:
         visit(name)
     return ordered
 
