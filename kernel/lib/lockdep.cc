@@ -97,11 +97,11 @@ static bool reaches(u16 from, u16 to)
 /// first while its CPU, holding it, waits for the second. Returns the offending pair.
 static bool unsafe_dependency(u8 irq_bit, u8 on_bit, u16 *safe, u16 *unsafe)
 {
-    for (u16 i = 1; i < nr_classes; i++)
-        for (u16 k = 1; (classes[i].usage & irq_bit) && k < nr_classes; k++)
+    for (unsigned i = 1; i < nr_classes; i++)
+        for (unsigned k = 1; (classes[i].usage & irq_bit) && k < nr_classes; k++)
             if (i != k && (classes[k].usage & on_bit) && reaches(i, k)) {
-                *safe = i;
-                *unsafe = k;
+                *safe = static_cast<u16>(i);
+                *unsafe = static_cast<u16>(k);
                 return true;
             }
     return false;

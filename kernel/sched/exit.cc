@@ -106,8 +106,8 @@ void drop_resources(task_struct *t)
 {
     mm_struct *mm = t->mm;
     if (mm) {
-        signal_state *s = t->signal;
-        s->maxrss = max(s->maxrss, mm->rss.load(std::memory_order_relaxed));
+        if (signal_state *s = t->signal)
+            s->maxrss = max(s->maxrss, mm->rss.load(std::memory_order_relaxed));
         {
             spin_guard<irqsave> g{t->pi_lock}; // against get_task_mm()
             t->mm = nullptr;

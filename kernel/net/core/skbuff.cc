@@ -210,8 +210,7 @@ sk_buff *alloc_skb_fclone(u32 size, gfp flags)
 
 sk_buff *netdev_alloc_skb(net_device *dev, u32 len)
 {
-    u32 size = SKB_DATA_ALIGN(len + NET_SKB_PAD);
-    if (kasan_enabled || size + SKB_SHINFO_SIZE > PAGE_SIZE) {
+    if (kasan_enabled || SKB_DATA_ALIGN(len + NET_SKB_PAD) + SKB_SHINFO_SIZE > PAGE_SIZE) {
         // Big, or checked by AddressSanitizer: memory of its own.
         sk_buff *skb = alloc_skb(len + NET_SKB_PAD, GFP_ATOMIC);
         if (!skb)
@@ -223,6 +222,7 @@ sk_buff *netdev_alloc_skb(net_device *dev, u32 len)
     void *mem = kmem_cache_alloc(skbuff_head_cache, GFP_ATOMIC);
     if (!mem)
         return nullptr;
+    u32 size = SKB_DATA_ALIGN(len + NET_SKB_PAD);
     u8 *data = frag_alloc(size + SKB_SHINFO_SIZE);
     if (!data) {
         kmem_cache_free(skbuff_head_cache, mem);

@@ -75,7 +75,7 @@ void evict()
         if (!q)
             return;
         IP_INC_STATS(IPSTATS_MIB_ReasmFails);
-        drop_timer(q);
+        drop_timer(q); // NOLINT(clang-analyzer-unix.Malloc): each of the references is counted
         ipq_put(q, "frag_mem"); // the hash's
         ipq_put(q, "frag_mem");
     }
