@@ -115,10 +115,6 @@ class LinuxGuest(Guest):
         self.sh(f"busybox ip addr add {self.ip}/24 dev eth0; busybox ip link set eth0 up")
         self.wait_link()
 
-    def unload(self):
-        """Remove igb."""
-        self.sh("busybox rmmod igb")
-
     def wait_link(self, up=True, device="eth0", timeout=30):
         """Wait for the carrier, or for its end."""
         deadline = time.monotonic() + timeout
@@ -127,11 +123,6 @@ class LinuxGuest(Guest):
             if time.monotonic() > deadline:
                 raise AssertionError(f"{device}: carrier is not {wanted} after {timeout} s\n{self.dmesg()[-2000:]}")
             time.sleep(0.2)
-
-    def down_up(self):
-        """Take the interface down and bring it up again."""
-        self.sh("busybox ip link set eth0 down; busybox ip link set eth0 up")
-        self.wait_link()
 
     def dmesg(self):
         """The kernel's log with levels: lines `<LEVEL>[time] text`."""

@@ -286,7 +286,7 @@ def test_tcp_upload(linux):
 
 @pytest.mark.parametrize("offload", ["on", "off"])
 def test_vlan(linux, offload):
-    """A VLAN device is pinged by tagged frames and answers by such, whoever strips and inserts tags; other VLANs are filtered."""
+    """A VLAN device is pinged by tagged frames and answers by such, whoever does the tags; other VLANs are filtered."""
     def tagged(vlan):
         head = Ether(dst=linux.mac, src=linux.host_mac) / Dot1Q(vlan=vlan, prio=3)
         arp = ARP(op=1, hwsrc=linux.host_mac, psrc="10.8.5.1", pdst="10.8.5.2")
