@@ -36,8 +36,14 @@ struct cpu_block {
 #include "asm/cpu.h" // inline: this_cpu(), local_irq_*, cpu_relax(), barriers, arch_halt()
 
 // --- CPUs -----------------------------------------------------------------------------------------
-inline unsigned smp_processor_id() { return this_cpu()->id; }
-inline task_struct *current_task() { return this_cpu()->current; }
+inline unsigned smp_processor_id()
+{
+    return this_cpu()->id;
+}
+inline task_struct *current_task()
+{
+    return this_cpu()->current;
+}
 
 /// Number of CPUs found and brought up (they are numbered 0…n-1). Set before early initcalls end.
 unsigned num_online_cpus();
@@ -128,7 +134,13 @@ phys_addr_t virt_to_phys(const void *v);
 /// Uncached mapping of device registers. Returns null when out of address space. [P]
 void *ioremap(phys_addr_t p, size_t size);
 
-enum page_prot : u32 { PROT_READ_ = 1, PROT_WRITE_ = 2, PROT_EXEC_ = 4, PROT_USER_ = 8, PROT_NC_ = 16 };
+enum page_prot : u32 {
+    PROT_READ_ = 1,
+    PROT_WRITE_ = 2,
+    PROT_EXEC_ = 4,
+    PROT_USER_ = 8,
+    PROT_NC_ = 16
+};
 /// Page tables of one address space. `arch_pgd` is opaque: a physical root.
 using arch_pgd = u64;
 /// New user address space sharing the kernel half; 0 when out of memory. [P]

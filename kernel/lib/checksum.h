@@ -16,7 +16,10 @@ constexpr wsum csum_add(wsum a, wsum b)
     u32 r = a + b;
     return r + (r < b);
 }
-constexpr wsum csum_sub(wsum a, wsum b) { return csum_add(a, ~b); }
+constexpr wsum csum_sub(wsum a, wsum b)
+{
+    return csum_add(a, ~b);
+}
 /// Add a block's sum that starts at byte `offset` of the whole.
 constexpr wsum csum_block_add(wsum a, wsum b, size_t offset)
 {

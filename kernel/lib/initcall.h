@@ -15,8 +15,11 @@ struct alignas(32) initcall {
 
 /// Register `fn` at a level. Entries are placed in linker section ".initcall.<n>.<level>", sorted by n; within a level in
 /// link order. fn returns 0 or -errno (reported, boot goes on).
-#define DEFINE_INITCALL(n, level, fn)                                                              \
-    [[gnu::used, gnu::section(".initcall." #n)]] static const initcall initcall_##fn{fn, #fn, #level}
+#define DEFINE_INITCALL(n, level, fn)                                                \
+    [[gnu::used, gnu::section(".initcall." #n)]] static const initcall initcall_##fn \
+    {                                                                                \
+        fn, #fn, #level                                                              \
+    }
 
 #define early_initcall(fn) DEFINE_INITCALL(0, early, fn)
 #define pure_initcall(fn) DEFINE_INITCALL(1, pure, fn)

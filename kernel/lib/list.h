@@ -35,8 +35,10 @@ struct list_node : pinned {
 };
 
 /// A list of T linked through `T::*Member`. Empty lists point at themselves, so a list must not move.
-template <class T, list_node T::*Member> class list {
-  public:
+template <class T, list_node T::*Member>
+class list
+{
+public:
     list() { head_.next = head_.prev = &head_; }
     ~list() { head_.next = head_.prev = nullptr; }
     list(const list &) = delete;
@@ -48,7 +50,10 @@ template <class T, list_node T::*Member> class list {
     void push_front(T &t) { (t.*Member).insert_between(&head_, head_.next); }
     void push_back(T &t) { (t.*Member).insert_between(head_.prev, &head_); }
     /// Insert `t` just before `pos`, which is on this list.
-    void insert_before(T &pos, T &t) { (t.*Member).insert_between((pos.*Member).prev, &(pos.*Member)); }
+    void insert_before(T &pos, T &t)
+    {
+        (t.*Member).insert_between((pos.*Member).prev, &(pos.*Member));
+    }
     static void erase(T &t) { (t.*Member).unlink(); }
     T *pop_front()
     {
@@ -89,7 +94,7 @@ template <class T, list_node T::*Member> class list {
     iterator begin() { return {head_.next, head_.next->next}; }
     iterator end() { return {&head_, nullptr}; }
 
-  private:
+private:
     static T *item(list_node *n)
     {
         // The offset of a pointer-to-member of a standard-layout-like class, without an object.

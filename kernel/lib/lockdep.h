@@ -36,7 +36,8 @@ void might_sleep();
 
 #else
 
-struct lockdep_task {};
+struct lockdep_task {
+};
 struct lock_class {
     constexpr explicit lock_class(const char *) {}
 };

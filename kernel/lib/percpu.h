@@ -4,15 +4,17 @@
 
 #include "arch/arch.h"
 
-template <class T> class percpu : pinned {
-  public:
+template <class T>
+class percpu : pinned
+{
+public:
     /// This CPU's copy.
     T &operator*() { return slot_[smp_processor_id()].value; }
     T *operator->() { return &slot_[smp_processor_id()].value; }
     /// CPU `cpu`'s copy: the owner's rules decide whether touching it is allowed.
     T &on(unsigned cpu) { return slot_[cpu].value; }
 
-  private:
+private:
     struct alignas(64) padded {
         T value{};
     };
@@ -20,8 +22,9 @@ template <class T> class percpu : pinned {
 };
 
 /// A statistics counter: added to per CPU without locks, summed by readers.
-class percpu_counter {
-  public:
+class percpu_counter
+{
+public:
     void add(u64 n) { c_.on(smp_processor_id()).v += n; }
     void inc() { add(1); }
     u64 sum()
@@ -32,7 +35,7 @@ class percpu_counter {
         return s;
     }
 
-  private:
+private:
     struct cell {
         u64 v = 0;
     };

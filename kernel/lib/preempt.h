@@ -12,16 +12,34 @@ constexpr u32 SOFTIRQ_MASK = 0xff00;
 constexpr u32 HARDIRQ_OFFSET = 0x10000;
 constexpr u32 HARDIRQ_MASK = 0xf0000;
 
-inline u32 preempt_count() { return this_cpu()->preempt_count; }
+inline u32 preempt_count()
+{
+    return this_cpu()->preempt_count;
+}
 /// In a hard-IRQ handler.
-inline bool in_irq() { return preempt_count() & HARDIRQ_MASK; }
+inline bool in_irq()
+{
+    return preempt_count() & HARDIRQ_MASK;
+}
 /// In hard IRQ, in softirq, or with BHs disabled (Linux's in_interrupt()).
-inline bool in_interrupt() { return preempt_count() & (HARDIRQ_MASK | SOFTIRQ_MASK); }
+inline bool in_interrupt()
+{
+    return preempt_count() & (HARDIRQ_MASK | SOFTIRQ_MASK);
+}
 /// Serving a softirq (not merely with BHs disabled).
-inline bool in_serving_softirq() { return preempt_count() & SOFTIRQ_OFFSET; }
-inline bool in_softirq() { return preempt_count() & SOFTIRQ_MASK; }
+inline bool in_serving_softirq()
+{
+    return preempt_count() & SOFTIRQ_OFFSET;
+}
+inline bool in_softirq()
+{
+    return preempt_count() & SOFTIRQ_MASK;
+}
 /// May not sleep here.
-inline bool in_atomic() { return preempt_count() != 0; }
+inline bool in_atomic()
+{
+    return preempt_count() != 0;
+}
 
 /// Keep softirqs off this CPU (process or softirq context; nests).
 inline void local_bh_disable()

@@ -7,7 +7,14 @@
 #include <cstdarg>
 
 /// Linux's levels: 0 emergency … 3 err, 4 warning, 6 info, 7 debug. Default console level 7 (`loglevel=`, `quiet` = 4).
-enum log_level : int { KERN_EMERG = 0, KERN_ERR = 3, KERN_WARNING = 4, KERN_NOTICE = 5, KERN_INFO = 6, KERN_DEBUG = 7 };
+enum log_level : int {
+    KERN_EMERG = 0,
+    KERN_ERR = 3,
+    KERN_WARNING = 4,
+    KERN_NOTICE = 5,
+    KERN_INFO = 6,
+    KERN_DEBUG = 7
+};
 
 /// printf to the log. Formats: vsnprintf's plus %pI4 (be32*), %pM (u8[6]), %pS (symbol of an address).
 /// GCC checks the plain ones.
@@ -30,21 +37,21 @@ int vsnprintf(char *buf, size_t n, const char *fmt, va_list ap);
 [[noreturn]] void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /// Kernel bug: condition must not hold.
-#define BUG_ON(c)                                                                                  \
-    do {                                                                                           \
-        if (c) [[unlikely]]                                                                        \
-            panic("BUG at %s:%d: %s", __FILE__, __LINE__, #c);                                     \
+#define BUG_ON(c)                                              \
+    do {                                                       \
+        if (c) [[unlikely]]                                    \
+            panic("BUG at %s:%d: %s", __FILE__, __LINE__, #c); \
     } while (0)
 /// Complain once with a backtrace and go on; value of the condition.
-#define WARN_ON_ONCE(c)                                                                            \
-    ({                                                                                             \
-        static bool warned_;                                                                       \
-        bool cond_ = !!(c);                                                                        \
-        if (cond_ && !warned_) [[unlikely]] {                                                      \
-            warned_ = true;                                                                        \
-            warn_slow(__FILE__, __LINE__, #c);                                                     \
-        }                                                                                          \
-        cond_;                                                                                     \
+#define WARN_ON_ONCE(c)                        \
+    ({                                         \
+        static bool warned_;                   \
+        bool cond_ = !!(c);                    \
+        if (cond_ && !warned_) [[unlikely]] {  \
+            warned_ = true;                    \
+            warn_slow(__FILE__, __LINE__, #c); \
+        }                                      \
+        cond_;                                 \
     })
 void warn_slow(const char *file, int line, const char *what);
 /// True at most `burst` times per 5 s: Linux's net_ratelimit() for messages driven by the wire.

@@ -13,8 +13,9 @@ struct rb_node : pinned {
 };
 
 /// Untyped tree: rebalancing and walking. Use rbtree<> below.
-class rb_root {
-  public:
+class rb_root
+{
+public:
     rb_node *root = nullptr, *leftmost = nullptr;
     /// Link `n` below `parent` (null: tree empty) on the side `as_left`, then rebalance.
     void link(rb_node *n, rb_node *parent, bool as_left);
@@ -24,15 +25,17 @@ class rb_root {
     /// Debug: colours, black height and order of parents are right. Returns the node count, or -1.
     int check() const;
 
-  private:
+private:
     void rotate(rb_node *n, bool left);
     void insert_fixup(rb_node *n);
     void erase_fixup(rb_node *n, rb_node *parent);
 };
 
 /// Tree of T linked through T::*Member, ordered by Less(a, b). Equal keys are kept in insertion order.
-template <class T, rb_node T::*Member, class Less> class rbtree {
-  public:
+template <class T, rb_node T::*Member, class Less>
+class rbtree
+{
+public:
     bool empty() const { return !r_.root; }
     T *first() { return r_.leftmost ? item(r_.leftmost) : nullptr; }
     T *next(T &t) { return wrap(rb_root::next(&(t.*Member))); }
@@ -50,7 +53,8 @@ template <class T, rb_node T::*Member, class Less> class rbtree {
     }
     void erase(T &t) { r_.erase(&(t.*Member)); }
     /// First element for which before(element) is false (elements before it answer true).
-    template <class F> T *lower_bound(F before)
+    template <class F>
+    T *lower_bound(F before)
     {
         T *best = nullptr;
         for (rb_node *n = r_.root; n;) {
@@ -65,7 +69,7 @@ template <class T, rb_node T::*Member, class Less> class rbtree {
     }
     int check() const { return r_.check(); }
 
-  private:
+private:
     static T *wrap(rb_node *n) { return n ? item(n) : nullptr; }
     static T *item(rb_node *n)
     {

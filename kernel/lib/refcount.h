@@ -5,8 +5,9 @@
 #include "lib/printk.h"
 #include <atomic>
 
-class refcount {
-  public:
+class refcount
+{
+public:
     constexpr explicit refcount(int n = 1) : n_{n} {}
     void get()
     {
@@ -31,6 +32,6 @@ class refcount {
     }
     int read() const { return n_.load(std::memory_order_relaxed); }
 
-  private:
+private:
     std::atomic<int> n_;
 };

@@ -14,8 +14,10 @@ struct error {
 };
 
 /// A value or an errno. Test with `if (!r)`; take with *r; `TRY(expr)` propagates.
-template <class T> class [[nodiscard]] result {
-  public:
+template <class T>
+class [[nodiscard]] result
+{
+public:
     result(T v) : err_{} { new (&val_) T(std::move(v)); }
     result(error e) : err_{e.code} {}
     result(result &&o) : err_{o.err_}
@@ -40,7 +42,7 @@ template <class T> class [[nodiscard]] result {
     T *operator->() { return &val_; }
     T take() { return std::move(val_); }
 
-  private:
+private:
     union {
         T val_;
     };
@@ -48,30 +50,32 @@ template <class T> class [[nodiscard]] result {
 };
 
 /// Success or an errno.
-template <> class [[nodiscard]] result<void> {
-  public:
+template <>
+class [[nodiscard]] result<void>
+{
+public:
     constexpr result() : err_{0} {}
     constexpr result(::error e) : err_{e.code} {}
     constexpr explicit operator bool() const { return !err_; }
     constexpr int err() const { return err_; }
     constexpr ::error fail() const { return ::error{static_cast<errno_t>(err_)}; }
 
-  private:
+private:
     int err_;
 };
 
 /// Evaluate to the value of a result, or return its error from the enclosing function.
-#define TRY(expr)                                                                                  \
-    ({                                                                                             \
-        auto &&try_result_ = (expr);                                                               \
-        if (!try_result_) [[unlikely]]                                                             \
-            return try_result_.fail();                                                             \
-        std::move(*try_result_);                                                                   \
+#define TRY(expr)                      \
+    ({                                 \
+        auto &&try_result_ = (expr);   \
+        if (!try_result_) [[unlikely]] \
+            return try_result_.fail(); \
+        std::move(*try_result_);       \
     })
 /// The same for result<void>.
-#define TRY_VOID(expr)                                                                             \
-    do {                                                                                           \
-        auto &&try_result_ = (expr);                                                               \
-        if (!try_result_) [[unlikely]]                                                             \
-            return try_result_.fail();                                                             \
+#define TRY_VOID(expr)                 \
+    do {                               \
+        auto &&try_result_ = (expr);   \
+        if (!try_result_) [[unlikely]] \
+            return try_result_.fail(); \
     } while (0)

@@ -13,8 +13,9 @@
 #include <atomic>
 
 /// Ticket lock. Name = its lock class in lockdep reports; locks of one class share ordering rules.
-class CAPABILITY("spinlock") spinlock : pinned {
-  public:
+class CAPABILITY("spinlock") spinlock : pinned
+{
+public:
     constexpr explicit spinlock(const char *name) : class_{name} {}
 
     void lock() ACQUIRE()
@@ -28,8 +29,8 @@ class CAPABILITY("spinlock") spinlock : pinned {
     {
         u16 s = serving_.load(std::memory_order_relaxed);
         u16 expect = s;
-        if (!next_.compare_exchange_strong(expect, static_cast<u16>(s + 1), std::memory_order_acquire,
-                                           std::memory_order_relaxed))
+        if (!next_.compare_exchange_strong(expect, static_cast<u16>(s + 1),
+                                           std::memory_order_acquire, std::memory_order_relaxed))
             return false;
         lockdep_acquire_try(class_, this, _builtin_return());
         return true;
@@ -45,29 +46,37 @@ class CAPABILITY("spinlock") spinlock : pinned {
         return next_.load(std::memory_order_relaxed) != serving_.load(std::memory_order_relaxed);
     }
 
-  private:
+private:
     static void *_builtin_return() { return __builtin_return_address(0); }
     std::atomic<u16> next_{0}, serving_{0};
     [[no_unique_address]] lock_class class_;
 };
 
-struct plain {};
-struct bh {};
-struct irqsave {};
+struct plain {
+};
+struct bh {
+};
+struct irqsave {
+};
 
-template <class Context> class spin_guard;
+template <class Context>
+class spin_guard;
 
-template <> class SCOPED_CAPABILITY spin_guard<plain> : pinned {
-  public:
+template <>
+class SCOPED_CAPABILITY spin_guard<plain> : pinned
+{
+public:
     explicit spin_guard(spinlock &l) ACQUIRE(l) : l_{l} { l_.lock(); }
     ~spin_guard() RELEASE() { l_.unlock(); }
 
-  private:
+private:
     spinlock &l_;
 };
 
-template <> class SCOPED_CAPABILITY spin_guard<bh> : pinned {
-  public:
+template <>
+class SCOPED_CAPABILITY spin_guard<bh> : pinned
+{
+public:
     explicit spin_guard(spinlock &l) ACQUIRE(l) : l_{l}
     {
         local_bh_disable();
@@ -79,12 +88,14 @@ template <> class SCOPED_CAPABILITY spin_guard<bh> : pinned {
         local_bh_enable();
     }
 
-  private:
+private:
     spinlock &l_;
 };
 
-template <> class SCOPED_CAPABILITY spin_guard<irqsave> : pinned {
-  public:
+template <>
+class SCOPED_CAPABILITY spin_guard<irqsave> : pinned
+{
+public:
     explicit spin_guard(spinlock &l) ACQUIRE(l) : l_{l}, flags_{local_irq_save()} { l_.lock(); }
     ~spin_guard() RELEASE()
     {
@@ -92,23 +103,25 @@ template <> class SCOPED_CAPABILITY spin_guard<irqsave> : pinned {
         local_irq_restore(flags_);
     }
 
-  private:
+private:
     spinlock &l_;
     irq_flags flags_;
 };
 
 /// IRQs off for a scope, without a lock (per-CPU data).
-class irq_guard : pinned {
-  public:
+class irq_guard : pinned
+{
+public:
     irq_guard() : flags_{local_irq_save()} {}
     ~irq_guard() { local_irq_restore(flags_); }
 
-  private:
+private:
     irq_flags flags_;
 };
 /// BHs off for a scope.
-class bh_guard : pinned {
-  public:
+class bh_guard : pinned
+{
+public:
     bh_guard() { local_bh_disable(); }
     ~bh_guard() { local_bh_enable(); }
 };

@@ -12,5 +12,8 @@ using test_hook_fn = int (*)(int argc, char **argv);
 /// Add a command; `name` must stay. Returns 0, -EEXIST or -ENOMEM. [P] from core_initcall on.
 int register_test_hook(const char *name, test_hook_fn fn);
 #else
-inline int register_test_hook(const char *, test_hook_fn) { return 0; }
+inline int register_test_hook(const char *, test_hook_fn)
+{
+    return 0;
+}
 #endif

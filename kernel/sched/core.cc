@@ -170,7 +170,10 @@ unsigned nr_running()
     return n;
 }
 
-u64 sched_active_mask() { return cpu_active_mask.load(std::memory_order_relaxed); }
+u64 sched_active_mask()
+{
+    return cpu_active_mask.load(std::memory_order_relaxed);
+}
 
 void sched_runqueue_info(unsigned cpu, runqueue_info *out)
 {

@@ -5,8 +5,9 @@
 #include "sched/sched.h"
 
 /// Sleeping lock, FIFO. Checked by lockdep like a spinlock, minus the IRQ rules.
-class CAPABILITY("mutex") mutex : pinned {
-  public:
+class CAPABILITY("mutex") mutex : pinned
+{
+public:
     explicit mutex(const char *name) : class_{name} {}
     void lock() ACQUIRE();
     bool try_lock() TRY_ACQUIRE(true);
@@ -14,17 +15,18 @@ class CAPABILITY("mutex") mutex : pinned {
     /// Whether the current task holds it.
     bool held() const { return owner_ == current_task(); }
 
-  private:
+private:
     wait_queue_head wq_;
     task_struct *owner_ = nullptr;
     [[no_unique_address]] lock_class class_;
 };
-class SCOPED_CAPABILITY mutex_guard : pinned {
-  public:
+class SCOPED_CAPABILITY mutex_guard : pinned
+{
+public:
     explicit mutex_guard(mutex &m) ACQUIRE(m) : m_{m} { m_.lock(); }
     ~mutex_guard() RELEASE() { m_.unlock(); }
 
-  private:
+private:
     mutex &m_;
 };
 

@@ -7,15 +7,23 @@
 #include <atomic>
 
 /// Mark a read side (checked in debug kernels: may not sleep inside). Any context; nests.
-inline void rcu_read_lock() { __asm__ volatile("" ::: "memory"); }
-inline void rcu_read_unlock() { __asm__ volatile("" ::: "memory"); }
+inline void rcu_read_lock()
+{
+    __asm__ volatile("" ::: "memory");
+}
+inline void rcu_read_unlock()
+{
+    __asm__ volatile("" ::: "memory");
+}
 
 /// Publish / read an RCU-protected pointer.
-template <class T> inline void rcu_assign_pointer(T *&p, std::type_identity_t<T> *v)
+template <class T>
+inline void rcu_assign_pointer(T *&p, std::type_identity_t<T> *v)
 {
     __atomic_store_n(&p, v, __ATOMIC_RELEASE);
 }
-template <class T> inline T *rcu_dereference(T *const &p)
+template <class T>
+inline T *rcu_dereference(T *const &p)
 {
     return __atomic_load_n(&p, __ATOMIC_CONSUME);
 }

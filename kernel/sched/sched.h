@@ -15,25 +15,35 @@
 #include "sched/wait.h"
 #include "time/timer.h"
 
-constexpr unsigned TASK_RUNNING = 0, TASK_INTERRUPTIBLE = 1, TASK_UNINTERRUPTIBLE = 2, TASK_STOPPED = 4,
-                   EXIT_ZOMBIE = 16, EXIT_DEAD = 32, TASK_DEAD = 64, TASK_WAKING = 256;
+constexpr unsigned TASK_RUNNING = 0, TASK_INTERRUPTIBLE = 1, TASK_UNINTERRUPTIBLE = 2,
+                   TASK_STOPPED = 4, EXIT_ZOMBIE = 16, EXIT_DEAD = 32, TASK_DEAD = 64,
+                   TASK_WAKING = 256;
 constexpr unsigned TASK_NORMAL = TASK_INTERRUPTIBLE | TASK_UNINTERRUPTIBLE;
 
-constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6, SIGBUS = 7, SIGFPE = 8,
-                   SIGKILL = 9, SIGUSR1 = 10, SIGSEGV = 11, SIGUSR2 = 12, SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15,
-                   SIGCHLD = 17, SIGCONT = 18, SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23,
-                   SIGXCPU = 24, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29, SIGSYS = 31;
+constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5, SIGABRT = 6,
+                   SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10, SIGSEGV = 11, SIGUSR2 = 12,
+                   SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18,
+                   SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23,
+                   SIGXCPU = 24, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29,
+                   SIGSYS = 31;
 
 struct files_struct;
 struct fs_struct;
 struct signal_state;
 
 /// Where a CPU's time went, ns (row R-17; /proc/stat prints USER_HZ ticks).
-enum cpu_time_class : unsigned { CPUTIME_USER, CPUTIME_SYSTEM, CPUTIME_SOFTIRQ, CPUTIME_IRQ, CPUTIME_IDLE, NR_CPUTIME };
+enum cpu_time_class : unsigned {
+    CPUTIME_USER,
+    CPUTIME_SYSTEM,
+    CPUTIME_SOFTIRQ,
+    CPUTIME_IRQ,
+    CPUTIME_IDLE,
+    NR_CPUTIME
+};
 
 /// A kernel thread or a thread of a user process.
 struct task_struct : pinned {
-    thread_struct thread;     // the port's part; first, so that assembly finds it
+    thread_struct thread; // the port's part; first, so that assembly finds it
     std::atomic<u32> state{TASK_RUNNING};
     std::atomic<u32> on_cpu{0}; // running on a CPU right now (row W-19)
     u32 on_rq = 0;              // rq->lock
@@ -42,45 +52,51 @@ struct task_struct : pinned {
     u32 flags = 0;              // PF_*
     s32 pid = 0, tgid = 0;
     char comm[16] = {};
-    void *stack = nullptr;      // lowest address
-    mm_struct *mm = nullptr;    // null: kernel thread
+    void *stack = nullptr;   // lowest address
+    mm_struct *mm = nullptr; // null: kernel thread
     files_struct *files = nullptr;
     fs_struct *fs = nullptr;
     signal_state *signal = nullptr; // shared by the threads of a process
     std::atomic<u32> sigpending{0}; // look at pending signals on the way to user mode
 
-    rb_node run_node;           // in the run queue
-    u64 vruntime = 0;           // ns, weighted
+    rb_node run_node; // in the run queue
+    u64 vruntime = 0; // ns, weighted
     s32 nice = 0;
     u64 exec_start = 0, sum_exec_runtime = 0;
-    u64 utime = 0, stime = 0;   // ns
+    u64 utime = 0, stime = 0;             // ns
     std::atomic<u64> nvcsw{0}, nivcsw{0}; // voluntary / involuntary switches
     u64 start_time = 0;
     spinlock pi_lock{"task.pi_lock"}; // wake-ups
 
     task_struct *parent = nullptr, *group_leader = this;
-    list_node sibling, tasks, thread_node; // children of parent; all tasks; threads of the group (tasklist_lock)
+    list_node sibling, tasks,
+        thread_node; // children of parent; all tasks; threads of the group (tasklist_lock)
     list<task_struct, &task_struct::sibling> children;
     s32 exit_code = 0;
     wait_queue_head wait_child;
-    refcount usage{2};          // one for itself running, one for the parent/reaper
+    refcount usage{2}; // one for itself running, one for the parent/reaper
     u64 clear_child_tid = 0, set_child_tid = 0, robust_list = 0;
-    s32 syscall_nr = -1;        // system call being executed, -1: none
-    s32 uid = 0, gid = 0;       // credentials (kernel tasks and init: 0)
+    s32 syscall_nr = -1;  // system call being executed, -1: none
+    s32 uid = 0, gid = 0; // credentials (kernel tasks and init: 0)
     s32 euid = 0, egid = 0, suid = 0, sgid = 0;
-    thread_signals sig;         // this thread's signals
-    std::atomic<u32> exit_state{0}; // 0, EXIT_ZOMBIE, then EXIT_DEAD once nobody can wait for it (tasklist_lock)
-    s32 exit_signal = 0;        // to the parent when the process ends; -1: a thread, nobody is told
+    thread_signals sig; // this thread's signals
+    std::atomic<u32> exit_state{
+        0}; // 0, EXIT_ZOMBIE, then EXIT_DEAD once nobody can wait for it (tasklist_lock)
+    s32 exit_signal = 0; // to the parent when the process ends; -1: a thread, nobody is told
     struct completion *vfork_done = nullptr; // the parent that waits for our execve or exit
     u32 wake_cpu = 0;
-    const void *wchan = nullptr; // who called schedule() or its like: the place where the task sleeps
-    list_node pid_link;         // pid hash (tasklist_lock)
-    rcu_head rcu;               // freed in process context, after a grace period
-    lockdep_task lockdep;       // debug kernels: sleeping locks held
+    const void *wchan =
+        nullptr;          // who called schedule() or its like: the place where the task sleeps
+    list_node pid_link;   // pid hash (tasklist_lock)
+    rcu_head rcu;         // freed in process context, after a grace period
+    lockdep_task lockdep; // debug kernels: sleeping locks held
 };
 constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16;
 
-inline task_struct *current() { return current_task(); }
+inline task_struct *current()
+{
+    return current_task();
+}
 /// Set the current task's state with a full barrier, before testing the wake-up condition.
 inline void set_current_state(unsigned s)
 {
@@ -98,7 +114,10 @@ s64 schedule_timeout(s64 timeout);
 int schedule_hrtimeout(u64 expires);
 /// Yield if the scheduler asked for it. [P]
 void cond_resched();
-inline bool need_resched() { return read_once(this_cpu()->need_resched); }
+inline bool need_resched()
+{
+    return read_once(this_cpu()->need_resched);
+}
 void sched_yield_current();
 
 /// Make `p` runnable if its state is in `mode`. Never lost against a concurrent sleep (row W-19). Any context.

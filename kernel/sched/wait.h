@@ -48,7 +48,8 @@ void prepare_to_wait_exclusive(wait_queue_head *q, wait_queue *w, unsigned state
 void finish_wait(wait_queue_head *q, wait_queue *w);
 
 /// The walk; q->lock held.
-void __wake_up_common(wait_queue_head *q, unsigned mode, int nr_exclusive, int wake_flags, void *key);
+void __wake_up_common(wait_queue_head *q, unsigned mode, int nr_exclusive, int wake_flags,
+                      void *key);
 /// Wake waiters in `mode` states; nr_exclusive 0 = all. Any context.
 void __wake_up(wait_queue_head *q, unsigned mode, int nr_exclusive, void *key);
 void __wake_up_sync_key(wait_queue_head *q, unsigned mode, int nr_exclusive, void *key);
@@ -58,35 +59,35 @@ void __wake_up_sync_key(wait_queue_head *q, unsigned mode, int nr_exclusive, voi
 #define wake_up_interruptible(q) __wake_up(q, TASK_INTERRUPTIBLE, 1, nullptr)
 #define wake_up_interruptible_all(q) __wake_up(q, TASK_INTERRUPTIBLE, 0, nullptr)
 #define wake_up_poll(q, m) __wake_up(q, TASK_NORMAL, 1, reinterpret_cast<void *>(u64(m)))
-#define wake_up_interruptible_sync_poll(q, m)                                                      \
+#define wake_up_interruptible_sync_poll(q, m) \
     __wake_up_sync_key(q, TASK_INTERRUPTIBLE, 1, reinterpret_cast<void *>(u64(m)))
 
 /// Sleep until `cond` (re-evaluated at each wake-up). wait_event_interruptible is -ERESTARTSYS on a signal, else 0. [P]
-#define wait_event(q, cond)                                                                        \
-    do {                                                                                           \
-        wait_queue w_;                                                                             \
-        for (;;) {                                                                                 \
-            prepare_to_wait(q, &w_, TASK_UNINTERRUPTIBLE);                                         \
-            if (cond)                                                                              \
-                break;                                                                             \
-            schedule();                                                                            \
-        }                                                                                          \
-        finish_wait(q, &w_);                                                                       \
+#define wait_event(q, cond)                                \
+    do {                                                   \
+        wait_queue w_;                                     \
+        for (;;) {                                         \
+            prepare_to_wait(q, &w_, TASK_UNINTERRUPTIBLE); \
+            if (cond)                                      \
+                break;                                     \
+            schedule();                                    \
+        }                                                  \
+        finish_wait(q, &w_);                               \
     } while (0)
-#define wait_event_interruptible(q, cond)                                                          \
-    ({                                                                                             \
-        int r_ = 0;                                                                                \
-        wait_queue w_;                                                                             \
-        for (;;) {                                                                                 \
-            prepare_to_wait(q, &w_, TASK_INTERRUPTIBLE);                                           \
-            if (cond)                                                                              \
-                break;                                                                             \
-            if (signal_pending()) {                                                                \
-                r_ = -ERESTARTSYS;                                                                 \
-                break;                                                                             \
-            }                                                                                      \
-            schedule();                                                                            \
-        }                                                                                          \
-        finish_wait(q, &w_);                                                                       \
-        r_;                                                                                        \
+#define wait_event_interruptible(q, cond)                \
+    ({                                                   \
+        int r_ = 0;                                      \
+        wait_queue w_;                                   \
+        for (;;) {                                       \
+            prepare_to_wait(q, &w_, TASK_INTERRUPTIBLE); \
+            if (cond)                                    \
+                break;                                   \
+            if (signal_pending()) {                      \
+                r_ = -ERESTARTSYS;                       \
+                break;                                   \
+            }                                            \
+            schedule();                                  \
+        }                                                \
+        finish_wait(q, &w_);                             \
+        r_;                                              \
     })

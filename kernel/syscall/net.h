@@ -43,17 +43,21 @@ result<void> sys_setsockopt(int fd, int level, int name, user_ptr<const void> va
 result<void> sys_getsockopt(int fd, int level, int name, user_ptr<void> val, user_ptr<int> len);
 result<void> sys_shutdown(int fd, int how);
 /// send(2) is sendto without address, recv(2) recvfrom without (rows T-01, W-05).
-result<size_t> sys_sendto(int fd, u64 buf, size_t len, u32 flags, user_ptr<const void> addr, int addr_len);
-result<size_t> sys_recvfrom(int fd, u64 buf, size_t len, u32 flags, user_ptr<void> addr, user_ptr<int> addr_len);
+result<size_t> sys_sendto(int fd, u64 buf, size_t len, u32 flags, user_ptr<const void> addr,
+                          int addr_len);
+result<size_t> sys_recvfrom(int fd, u64 buf, size_t len, u32 flags, user_ptr<void> addr,
+                            user_ptr<int> addr_len);
 // syscall/net_msg.cc
 result<size_t> sys_sendmsg(int fd, user_ptr<user_msghdr> msg, u32 flags);
 result<size_t> sys_recvmsg(int fd, user_ptr<user_msghdr> msg, u32 flags);
 result<int> sys_sendmmsg(int fd, user_ptr<user_mmsghdr> vec, u32 vlen, u32 flags);
-result<int> sys_recvmmsg(int fd, user_ptr<user_mmsghdr> vec, u32 vlen, u32 flags, user_ptr<user_timespec> timeout);
+result<int> sys_recvmmsg(int fd, user_ptr<user_mmsghdr> vec, u32 vlen, u32 flags,
+                         user_ptr<user_timespec> timeout);
 
 /// The socket of a descriptor for the time of one call.
-class socket_fd : pinned {
-  public:
+class socket_fd : pinned
+{
+public:
     explicit socket_fd(int fd) : s_{sockfd_lookup_light(fd, &file_, &put_)} {}
     ~socket_fd()
     {
@@ -67,7 +71,7 @@ class socket_fd : pinned {
     bool nonblock() const { return file_->f_flags & O_NONBLOCK; }
     u32 file_flags() const { return file_->f_flags; }
 
-  private:
+private:
     file *file_ = nullptr;
     bool put_ = false;
     result<socket *> s_;
@@ -76,4 +80,5 @@ class socket_fd : pinned {
 /// Address in: EINVAL for an impossible length, EFAULT. Linux move_addr_to_kernel.
 result<void> move_addr_to_kernel(user_ptr<const void> from, int len, sockaddr_storage *to);
 /// Address out, cut to the user's *ulen, which then gets the true length. Linux move_addr_to_user.
-result<void> move_addr_to_user(const sockaddr_storage *from, int len, user_ptr<void> to, user_ptr<int> ulen);
+result<void> move_addr_to_user(const sockaddr_storage *from, int len, user_ptr<void> to,
+                               user_ptr<int> ulen);

@@ -12,7 +12,7 @@ struct timer_list : pinned {
     list_node entry;
     u64 expires = 0; // jiffies
     void (*function)(timer_list *) = nullptr;
-    s32 cpu = -1;     // wheel it is on, -1: none yet
+    s32 cpu = -1; // wheel it is on, -1: none yet
     explicit timer_list(void (*f)(timer_list *)) : function{f} {}
     bool pending() const { return entry.linked(); }
 };

@@ -25,7 +25,8 @@ inline bool trace_enabled(trace_event e)
 /// says how each is printed). Adds time, CPU, context and task.
 void trace_write(trace_event e, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
 
-template <class T> constexpr u64 trace_arg(T v)
+template <class T>
+constexpr u64 trace_arg(T v)
 {
     if constexpr (std::is_pointer_v<T>)
         return reinterpret_cast<u64>(v);
@@ -33,7 +34,8 @@ template <class T> constexpr u64 trace_arg(T v)
         return static_cast<u64>(v);
 }
 /// Use: trace(trace_event::udp_rcv, skb->trace_id, skb->len);
-template <class... A> inline void trace(trace_event e, A... a)
+template <class... A>
+inline void trace(trace_event e, A... a)
 {
     if (trace_enabled(e)) [[unlikely]] {
         u64 v[6] = {trace_arg(a)...};

@@ -15,11 +15,20 @@ struct hlist_nulls_node {
 struct hlist_nulls_head {
     hlist_nulls_node *first;
     /// End marker of chain `slot`.
-    static hlist_nulls_node *marker(u64 slot) { return reinterpret_cast<hlist_nulls_node *>(slot << 1 | 1); }
+    static hlist_nulls_node *marker(u64 slot)
+    {
+        return reinterpret_cast<hlist_nulls_node *>(slot << 1 | 1);
+    }
     explicit hlist_nulls_head(u64 slot) : first{marker(slot)} {}
 };
-inline bool is_a_nulls(const hlist_nulls_node *n) { return reinterpret_cast<u64>(n) & 1; }
-inline u64 get_nulls_value(const hlist_nulls_node *n) { return reinterpret_cast<u64>(n) >> 1; }
+inline bool is_a_nulls(const hlist_nulls_node *n)
+{
+    return reinterpret_cast<u64>(n) & 1;
+}
+inline u64 get_nulls_value(const hlist_nulls_node *n)
+{
+    return reinterpret_cast<u64>(n) >> 1;
+}
 
 /// Add at the head. Writer's lock held.
 inline void hlist_nulls_add_head_rcu(hlist_nulls_node *n, hlist_nulls_head *h)

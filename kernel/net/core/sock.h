@@ -7,8 +7,8 @@
 #include "mm/slab.h"
 #include "net/core/dst.h"
 #include "net/core/hlist_nulls.h"
-#include "trace/trace.h"
 #include "net/uapi.h"
+#include "trace/trace.h"
 
 struct socket;
 struct sock;
@@ -21,7 +21,8 @@ struct socket_wq {
     wait_queue_head wait;
     rcu_head rcu;
 };
-static_assert(sizeof(socket_wq) > 32 && sizeof(socket_wq) <= 64, "row K-04: it comes from kmalloc-64");
+static_assert(sizeof(socket_wq) > 32 && sizeof(socket_wq) <= 64,
+              "row K-04: it comes from kmalloc-64");
 
 /// What sendmsg/recvmsg work on: decoded by syscall/net.cc, user memory only through iov_iter.
 struct msghdr {
@@ -48,8 +49,10 @@ struct proto_ops {
     result<s64> (*ioctl)(socket *s, u32 cmd, u64 arg);
     result<void> (*listen)(socket *s, int backlog);
     result<void> (*shutdown)(socket *s, int how);
-    result<void> (*setsockopt)(socket *s, int level, int name, user_ptr<const void> val, unsigned len);
-    result<void> (*getsockopt)(socket *s, int level, int name, user_ptr<void> val, user_ptr<int> len);
+    result<void> (*setsockopt)(socket *s, int level, int name, user_ptr<const void> val,
+                               unsigned len);
+    result<void> (*getsockopt)(socket *s, int level, int name, user_ptr<void> val,
+                               user_ptr<int> len);
     result<size_t> (*sendmsg)(socket *s, msghdr *m, size_t len);
     result<size_t> (*recvmsg)(socket *s, msghdr *m, size_t len, u32 flags);
 };
@@ -62,8 +65,10 @@ struct proto {
     result<void> (*disconnect)(sock *sk, u32 flags);
     result<void> (*init)(sock *sk);
     void (*destroy)(sock *sk);
-    result<void> (*setsockopt)(sock *sk, int level, int name, user_ptr<const void> val, unsigned len);
-    result<void> (*getsockopt)(sock *sk, int level, int name, user_ptr<void> val, user_ptr<int> len);
+    result<void> (*setsockopt)(sock *sk, int level, int name, user_ptr<const void> val,
+                               unsigned len);
+    result<void> (*getsockopt)(sock *sk, int level, int name, user_ptr<void> val,
+                               user_ptr<int> len);
     result<size_t> (*sendmsg)(sock *sk, msghdr *m, size_t len);
     result<size_t> (*recvmsg)(sock *sk, msghdr *m, size_t len, u32 flags);
     result<s64> (*ioctl)(sock *sk, u32 cmd, u64 arg);
@@ -78,20 +83,37 @@ struct proto {
     kmem_cache **slab; // created by proto_register under `name`
     sock *(*construct)(void *mem);
     void (*destruct)(sock *sk) = nullptr; // end of life: the destructor of what construct made
-    const char *symbol = nullptr; // "udp_prot", for the dumps
+    const char *symbol = nullptr;         // "udp_prot", for the dumps
     bool no_autobind = false;
-    std::atomic<int> allocated{0}, inuse{0}; // socks of it; those that are hashed (/proc/net/sockstat)
-    proto *next = nullptr;                   // all registered
+    std::atomic<int> allocated{0},
+        inuse{0};          // socks of it; those that are hashed (/proc/net/sockstat)
+    proto *next = nullptr; // all registered
 };
 /// Create the cache and list the protocol for /proc/net/protocols. Boot.
 int proto_register(proto *p);
 
-enum sock_flags : u32 { SOCK_DEAD = 1, SOCK_DONE = 2, SOCK_URGINLINE = 4, SOCK_KEEPOPEN = 8, SOCK_LINGER = 0x10, SOCK_DESTROY = 0x20,
-                        SOCK_BROADCAST = 0x40, SOCK_TIMESTAMP = 0x80, SOCK_ZAPPED = 0x100, SOCK_RXQ_OVFL = 0x200,
-                        SOCK_RCVTSTAMP = 0x400, SOCK_LOCALROUTE = 0x800, SOCK_PASSCRED_F = 0x1000, SOCK_RCVTSTAMPNS = 0x2000,
-                        SOCK_DBG = 0x4000, SOCK_SELECT_ERR_QUEUE = 0x8000, SOCK_NOFCS = 0x10000 };
+enum sock_flags : u32 {
+    SOCK_DEAD = 1,
+    SOCK_DONE = 2,
+    SOCK_URGINLINE = 4,
+    SOCK_KEEPOPEN = 8,
+    SOCK_LINGER = 0x10,
+    SOCK_DESTROY = 0x20,
+    SOCK_BROADCAST = 0x40,
+    SOCK_TIMESTAMP = 0x80,
+    SOCK_ZAPPED = 0x100,
+    SOCK_RXQ_OVFL = 0x200,
+    SOCK_RCVTSTAMP = 0x400,
+    SOCK_LOCALROUTE = 0x800,
+    SOCK_PASSCRED_F = 0x1000,
+    SOCK_RCVTSTAMPNS = 0x2000,
+    SOCK_DBG = 0x4000,
+    SOCK_SELECT_ERR_QUEUE = 0x8000,
+    SOCK_NOFCS = 0x10000
+};
 constexpr u32 RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
-constexpr u32 SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4, SOCK_BINDPORT_LOCK = 8;
+constexpr u32 SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4,
+              SOCK_BINDPORT_LOCK = 8;
 /// Bits of socket->flags.
 constexpr u32 SOCK_NOSPACE = 1, SOCK_ASYNC_NOSPACE = 2, SOCK_ASYNC_WAITDATA = 4;
 
@@ -108,7 +130,8 @@ struct socket_lock_t {
 struct sock : pinned {
     u16 sk_family = 0;
     u8 sk_state = 0; // TCP_* numbers: 7 = CLOSE, 1 = ESTABLISHED (also connected UDP)
-    u8 sk_reuse = 0, sk_reuseport = 0, sk_protocol = 0, sk_shutdown = 0, sk_userlocks = 0, sk_no_check = 0;
+    u8 sk_reuse = 0, sk_reuseport = 0, sk_protocol = 0, sk_shutdown = 0, sk_userlocks = 0,
+       sk_no_check = 0;
     u16 sk_type = 0;
     u32 sk_bound_dev_if = 0;
     u32 sk_hash = 0;
@@ -143,7 +166,7 @@ struct sock : pinned {
     /// Keeps sk_socket alive for those who look from outside (dumps): sock_orphan takes it too.
     spinlock sk_callback_lock{"sk.sk_callback_lock"};
     socket *sk_socket = nullptr;
-    u64 sk_ino = 0; // inode number of the socket, 0: no file any more
+    u64 sk_ino = 0;             // inode number of the socket, 0: no file any more
     socket_wq *sk_wq = nullptr; // RCU
     void *sk_user_data = nullptr;
 
@@ -152,7 +175,8 @@ struct sock : pinned {
     void (*sk_write_space)(sock *sk) = nullptr;
     void (*sk_error_report)(sock *sk) = nullptr;
     int (*sk_backlog_rcv)(sock *sk, sk_buff *skb) = nullptr;
-    void (*sk_destruct)(sock *sk) = nullptr; // after the last user and a grace period: purge queues. [P]
+    void (*sk_destruct)(sock *sk) =
+        nullptr; // after the last user and a grace period: purge queues. [P]
 
     hlist_nulls_node sk_nulls_node;    // the protocol's hash by port
     hlist_nulls_node sk_portaddr_node; // its hash by (address, port)
@@ -161,9 +185,18 @@ struct sock : pinned {
 
     explicit sock(const char *lock_name) : sk_lock{lock_name} {}
 };
-inline bool sock_flag(const sock *sk, sock_flags f) { return sk->sk_flags.load(std::memory_order_relaxed) & f; }
-inline void sock_set_flag(sock *sk, sock_flags f) { sk->sk_flags.fetch_or(f); }
-inline void sock_reset_flag(sock *sk, sock_flags f) { sk->sk_flags.fetch_and(~u32(f)); }
+inline bool sock_flag(const sock *sk, sock_flags f)
+{
+    return sk->sk_flags.load(std::memory_order_relaxed) & f;
+}
+inline void sock_set_flag(sock *sk, sock_flags f)
+{
+    sk->sk_flags.fetch_or(f);
+}
+inline void sock_reset_flag(sock *sk, sock_flags f)
+{
+    sk->sk_flags.fetch_and(~u32(f));
+}
 
 /// The file side (Linux struct socket, in socket_alloc with its inode, cache sock_inode_cache).
 struct socket {
@@ -179,8 +212,14 @@ struct socket_alloc {
     struct socket socket;
     inode vfs_inode;
 };
-inline inode *SOCK_INODE(socket *s) { return &container_of(s, socket_alloc, socket)->vfs_inode; }
-inline socket *SOCKET_I(inode *i) { return &container_of(i, socket_alloc, vfs_inode)->socket; }
+inline inode *SOCK_INODE(socket *s)
+{
+    return &container_of(s, socket_alloc, socket)->vfs_inode;
+}
+inline socket *SOCKET_I(inode *i)
+{
+    return &container_of(i, socket_alloc, vfs_inode)->socket;
+}
 
 /// A family: create() makes the sock behind a fresh socket.
 struct net_proto_family {
@@ -216,7 +255,8 @@ socket *sock_from_file(file *f);
 void __sock_recv_ts_and_drops(msghdr *m, sock *sk, sk_buff *skb);
 inline void sock_recv_ts_and_drops(msghdr *m, sock *sk, sk_buff *skb)
 {
-    if (sk->sk_flags.load(std::memory_order_relaxed) & (SOCK_RXQ_OVFL | SOCK_RCVTSTAMP)) [[unlikely]]
+    if (sk->sk_flags.load(std::memory_order_relaxed) & (SOCK_RXQ_OVFL | SOCK_RCVTSTAMP))
+        [[unlikely]]
         __sock_recv_ts_and_drops(m, sk, skb);
     else
         sk->sk_stamp = skb->tstamp;
@@ -232,7 +272,10 @@ struct cmsghdr {
 /// Next message of a sendmsg's (kernel) control buffer after `c`, null: first. Null at the end. EINVAL: ill-formed.
 result<const cmsghdr *> cmsg_next(const msghdr *m, const cmsghdr *c);
 /// Privileged as Linux's CAP_NET_* would be: user 0.
-inline bool capable_net() { return current()->uid == 0; }
+inline bool capable_net()
+{
+    return current()->uid == 0;
+}
 /// The sum of payload bytes that socket calls have copied to and from users since boot (/sys/kernel/debug/net/copied).
 struct net_copied_bytes {
     u64 to_user = 0, from_user = 0;
@@ -246,12 +289,18 @@ sock *sk_alloc(int family, gfp flags, proto *p);
 void sk_free(sock *sk);
 /// Queues, default callbacks, limits; ties sk to its socket (null: none). [P]
 void sock_init_data(socket *s, sock *sk);
-inline void sock_hold(sock *sk) { sk->sk_refcnt.get(); }
+inline void sock_hold(sock *sk)
+{
+    sk->sk_refcnt.get();
+}
 void sock_put(sock *sk);
 /// Tie to / cut from the socket; the callbacks see it under sk_callback_lock's rules: RCU on sk_wq.
 void sock_graft(sock *sk, socket *parent);
 void sock_orphan(sock *sk);
-inline wait_queue_head *sk_sleep(sock *sk) { return &rcu_dereference(sk->sk_wq)->wait; }
+inline wait_queue_head *sk_sleep(sock *sk)
+{
+    return &rcu_dereference(sk->sk_wq)->wait;
+}
 /// The usual close of datagram protocols: destroy, unhash, orphan, drop. [P]
 void sk_common_release(sock *sk);
 /// Visit every sock under the list's lock (BH off); f must not sleep.
@@ -265,13 +314,23 @@ void release_sock(sock *sk);
 bool lock_sock_fast(sock *sk);
 void unlock_sock_fast(sock *sk, bool slow);
 /// Softirq side: spin only; look at sock_owned_by_user before touching.
-inline void bh_lock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS { sk->sk_lock.slock.lock(); }
-inline void bh_unlock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS { sk->sk_lock.slock.unlock(); }
-inline bool sock_owned_by_user(const sock *sk) { return sk->sk_lock.owned; }
+inline void bh_lock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
+{
+    sk->sk_lock.slock.lock();
+}
+inline void bh_unlock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
+{
+    sk->sk_lock.slock.unlock();
+}
+inline bool sock_owned_by_user(const sock *sk)
+{
+    return sk->sk_lock.owned;
+}
 /// Bytes waiting (queue and backlog) are more than `limit`.
 inline bool sk_rcvqueues_full(const sock *sk, unsigned limit)
 {
-    return static_cast<unsigned>(sk->sk_backlog.len + sk->sk_rmem_alloc.load(std::memory_order_relaxed)) > limit;
+    return static_cast<unsigned>(sk->sk_backlog.len +
+                                 sk->sk_rmem_alloc.load(std::memory_order_relaxed)) > limit;
 }
 /// Park a packet for the owner; false when backlog + rmem exceed `limit` (caller counts and frees). slock held.
 [[nodiscard]] bool sk_add_backlog(sock *sk, sk_buff *skb, unsigned limit);
@@ -292,10 +351,19 @@ inline int sock_error(sock *sk)
     return sk->sk_err.exchange(0);
 }
 /// Errno of an interrupted wait: restart unless there was a time-out.
-inline errno_t sock_intr_errno(s64 timeo) { return timeo == MAX_SCHEDULE_TIMEOUT ? ERESTARTSYS : EINTR; }
-inline int sk_wmem_alloc_get(const sock *sk) { return sk->sk_wmem_alloc.load() - 1; }
+inline errno_t sock_intr_errno(s64 timeo)
+{
+    return timeo == MAX_SCHEDULE_TIMEOUT ? ERESTARTSYS : EINTR;
+}
+inline int sk_wmem_alloc_get(const sock *sk)
+{
+    return sk->sk_wmem_alloc.load() - 1;
+}
 /// Less than half of the send buffer is in flight.
-inline bool sock_writeable(const sock *sk) { return sk->sk_wmem_alloc.load() < sk->sk_sndbuf / 2; }
+inline bool sock_writeable(const sock *sk)
+{
+    return sk->sk_wmem_alloc.load() < sk->sk_sndbuf / 2;
+}
 /// Queue an error report (MSG_ERRQUEUE). ENOMEM when over sk_rcvbuf (caller frees).
 result<void> sock_queue_err_skb(sock *sk, sk_buff *skb);
 /// A sleeper is on the wait queue; orders the caller's change before the look.
@@ -304,10 +372,17 @@ inline bool wq_has_sleeper(socket_wq *wq)
     smp_mb();
     return wq && wq->wait.active();
 }
-inline s64 sock_rcvtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_rcvtimeo; }
-inline s64 sock_sndtimeo(const sock *sk, bool noblock) { return noblock ? 0 : sk->sk_sndtimeo; }
+inline s64 sock_rcvtimeo(const sock *sk, bool noblock)
+{
+    return noblock ? 0 : sk->sk_rcvtimeo;
+}
+inline s64 sock_sndtimeo(const sock *sk, bool noblock)
+{
+    return noblock ? 0 : sk->sk_sndtimeo;
+}
 /// SOL_SOCKET options.
-result<void> sock_setsockopt(socket *s, int level, int name, user_ptr<const void> val, unsigned len);
+result<void> sock_setsockopt(socket *s, int level, int name, user_ptr<const void> val,
+                             unsigned len);
 result<void> sock_getsockopt(socket *s, int level, int name, user_ptr<void> val, user_ptr<int> len);
 /// Default callbacks (row K-03).
 void sock_def_readable(sock *sk, int bytes);
@@ -317,8 +392,12 @@ void sock_def_wakeup(sock *sk);
 /// Cached route of a connected socket: referenced if still valid, else dropped and null.
 dst_entry *sk_dst_check(sock *sk);
 void sk_dst_set(sock *sk, dst_entry *d);
-inline void sk_dst_reset(sock *sk) { sk_dst_set(sk, nullptr); }
-extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max, sysctl_somaxconn;
+inline void sk_dst_reset(sock *sk)
+{
+    sk_dst_set(sk, nullptr);
+}
+extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max,
+    sysctl_somaxconn;
 
 // --- net/core/datagram.cc -----------------------------------------------------------------------------------------------
 /// Take (or peek at) the first packet, sleeping exclusively if there is none (rows U-08, U-09). Null: receive side shut
@@ -331,7 +410,10 @@ void skb_free_datagram_locked(sock *sk, sk_buff *skb);
 /// Drop a bad packet that skb_recv_datagram gave (off the queue too when it was peeked at). False: another reader did.
 bool skb_kill_datagram(sock *sk, sk_buff *skb, u32 flags);
 /// Nothing to verify any more (Linux skb_csum_unnecessary; a looped-back CHECKSUM_PARTIAL counts).
-inline bool skb_csum_unnecessary(const sk_buff *skb) { return skb->ip_summed & CHECKSUM_UNNECESSARY; }
+inline bool skb_csum_unnecessary(const sk_buff *skb)
+{
+    return skb->ip_summed & CHECKSUM_UNNECESSARY;
+}
 /// Verify the sum over the whole packet onto skb->csum (pseudo header): true when it is right.
 bool skb_checksum_complete(sk_buff *skb);
 u32 datagram_poll(file *f, socket *s, poll_table *pt);

@@ -10,8 +10,8 @@ struct inet_sock : sock {
     be16 inet_dport{}, inet_sport{};
     u16 inet_num = 0; // local port, host order
     s16 uc_ttl = -1;  // -1: default
-    u8 tos = 0, pmtudisc = 1 /* IP_PMTUDISC_WANT */, recverr = 0, is_icsk = 0, freebind = 0, hdrincl = 0, mc_ttl = 1, mc_loop = 1,
-       mc_all = 1, min_ttl = 0;
+    u8 tos = 0, pmtudisc = 1 /* IP_PMTUDISC_WANT */, recverr = 0, is_icsk = 0, freebind = 0,
+       hdrincl = 0, mc_ttl = 1, mc_loop = 1, mc_all = 1, min_ttl = 0;
     u32 cmsg_flags = 0; // IP_CMSG_*
     u32 mc_index = 0;
     be32 mc_addr{};
@@ -19,8 +19,14 @@ struct inet_sock : sock {
     struct ip_mc_socklist *mc_list = nullptr;
     explicit inet_sock(const char *lock_name) : sock{lock_name} {}
 };
-inline inet_sock *inet_sk(sock *sk) { return static_cast<inet_sock *>(sk); }
-inline const inet_sock *inet_sk(const sock *sk) { return static_cast<const inet_sock *>(sk); }
+inline inet_sock *inet_sk(sock *sk)
+{
+    return static_cast<inet_sock *>(sk);
+}
+inline const inet_sock *inet_sk(const sock *sk)
+{
+    return static_cast<const inet_sock *>(sk);
+}
 
 /// Socket type/protocol table entry (Linux inet_protosw; row K-02).
 struct inet_protosw {
@@ -67,7 +73,8 @@ result<void> ip_setsockopt(sock *sk, int level, int name, user_ptr<const void> v
 result<void> ip_getsockopt(sock *sk, int level, int name, user_ptr<void> val, user_ptr<int> len);
 
 /// Bits of cmsg_flags: which control messages a reader wants.
-constexpr u32 IP_CMSG_PKTINFO = 1, IP_CMSG_TTL = 2, IP_CMSG_TOS = 4, IP_CMSG_RECVOPTS = 8, IP_CMSG_RETOPTS = 16;
+constexpr u32 IP_CMSG_PKTINFO = 1, IP_CMSG_TTL = 2, IP_CMSG_TOS = 4, IP_CMSG_RECVOPTS = 8,
+              IP_CMSG_RETOPTS = 16;
 /// Values of pmtudisc.
 constexpr u8 IP_PMTUDISC_DONT = 0, IP_PMTUDISC_WANT = 1, IP_PMTUDISC_DO = 2, IP_PMTUDISC_PROBE = 3;
 /// Control messages of a received packet, as cmsg_flags asks. [P]

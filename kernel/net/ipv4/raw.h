@@ -8,8 +8,14 @@ struct raw_sock : inet_sock {
     u32 icmp_filter = 0; // bit n: ICMP type n is not wanted (ICMP_FILTER)
     raw_sock() : inet_sock{"RAW"} {}
 };
-inline raw_sock *raw_sk(sock *sk) { return static_cast<raw_sock *>(sk); }
-inline const raw_sock *raw_sk(const sock *sk) { return static_cast<const raw_sock *>(sk); }
+inline raw_sock *raw_sk(sock *sk)
+{
+    return static_cast<raw_sock *>(sk);
+}
+inline const raw_sock *raw_sk(const sock *sk)
+{
+    return static_cast<const raw_sock *>(sk);
+}
 constexpr int SOL_RAW = 255, ICMP_FILTER = 1;
 /// Hash table, hooks into ip_input and icmp, /proc/net/raw. Boot.
 void raw_init();

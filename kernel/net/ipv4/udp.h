@@ -30,14 +30,23 @@ struct udp_sock : inet_sock {
         u32 len = 0;
         flowi4 fl;
         ipcm_cookie ipc;
-        rtable *rt = nullptr;         // referenced
-        ip_options *opt = nullptr;    // copy, kmalloc
+        rtable *rt = nullptr;      // referenced
+        ip_options *opt = nullptr; // copy, kmalloc
     } cork;
     udp_sock() : inet_sock{"UDP"} {}
 };
-inline udp_sock *udp_sk(sock *sk) { return static_cast<udp_sock *>(sk); }
-inline const udp_sock *udp_sk(const sock *sk) { return static_cast<const udp_sock *>(sk); }
-inline udphdr *udp_hdr(const sk_buff *skb) { return reinterpret_cast<udphdr *>(skb_transport_header(skb)); }
+inline udp_sock *udp_sk(sock *sk)
+{
+    return static_cast<udp_sock *>(sk);
+}
+inline const udp_sock *udp_sk(const sock *sk)
+{
+    return static_cast<const udp_sock *>(sk);
+}
+inline udphdr *udp_hdr(const sk_buff *skb)
+{
+    return reinterpret_cast<udphdr *>(skb_transport_header(skb));
+}
 
 /// skb->cb of a packet on a UDP or raw socket's queue: what control messages are made from.
 struct inet_skb_cb {
@@ -46,7 +55,10 @@ struct inet_skb_cb {
     be32 pktinfo_spec_dst;
 };
 static_assert(sizeof(inet_skb_cb) <= 48);
-inline inet_skb_cb *inet_cb(sk_buff *skb) { return reinterpret_cast<inet_skb_cb *>(skb->cb); }
+inline inet_skb_cb *inet_cb(sk_buff *skb)
+{
+    return reinterpret_cast<inet_skb_cb *>(skb->cb);
+}
 
 /// One chain with its writers' lock.
 struct udp_hslot {
@@ -91,6 +103,6 @@ int udp_proc_init();
 /// Shared by /proc/net/udp, raw and icmp: header, and one socket's line: addresses as they lie in memory, ports in host order,
 /// padded to `width` columns.
 void inet_proc_header(struct seq_file *m, int width);
-void inet_proc_line(struct seq_file *m, const inet_sock *sk, u32 bucket, const char *bucket_fmt, u16 local, u16 remote,
-                    int width);
+void inet_proc_line(struct seq_file *m, const inet_sock *sk, u32 bucket, const char *bucket_fmt,
+                    u16 local, u16 remote, int width);
 int udp_test_hooks_init();

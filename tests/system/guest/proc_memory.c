@@ -61,7 +61,8 @@ static void check_mmap(void)
     char *q = mmap(p + 2 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     check("fixed", q == p + 2 * PAGE, "elsewhere");
     munmap(p, 8 * PAGE);
-    check_errno("no length", (long)mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), EINVAL);
+    check_errno("no length", (long)mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+                EINVAL);
     check_errno("no type", (long)mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0), EINVAL);
     check_errno("too long", (long)map(1UL << 47, PROT_READ, MAP_PRIVATE), ENOMEM);
     check_errno("unaligned munmap", munmap(p + 1, PAGE), EINVAL);
@@ -76,7 +77,8 @@ static void check_huge(void)
     mprotect(p + (1UL << 39), PAGE, PROT_READ | PROT_WRITE);
     p[1UL << 39] = 'm';
     check_value("free it", munmap(p, 1UL << 40), 0);
-    check_errno("more than there is", (long)map(1UL << 44, PROT_READ | PROT_WRITE, MAP_PRIVATE), ENOMEM);
+    check_errno("more than there is", (long)map(1UL << 44, PROT_READ | PROT_WRITE, MAP_PRIVATE),
+                ENOMEM);
 }
 
 static void check_mremap(void)
@@ -84,7 +86,8 @@ static void check_mremap(void)
     char *p = map(4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     memset(p, 'r', 4 * PAGE);
     char *q = mremap(p, 4 * PAGE, 64 * PAGE, MREMAP_MAYMOVE);
-    check("grown", q != MAP_FAILED && q[0] == 'r' && q[4 * PAGE - 1] == 'r' && q[4 * PAGE] == 0, NULL);
+    check("grown", q != MAP_FAILED && q[0] == 'r' && q[4 * PAGE - 1] == 'r' && q[4 * PAGE] == 0,
+          NULL);
     char *r = mremap(q, 64 * PAGE, 2 * PAGE, 0);
     check("shrunk in place", r == q, NULL);
     check_value("the rest is gone", touch(q + 2 * PAGE, 0), SIGSEGV);
@@ -139,12 +142,14 @@ static void check_file(void)
     char *shared = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     char *private = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
     check("map a file", shared != MAP_FAILED && private != MAP_FAILED, NULL);
-    check("contents", shared[PAGE + 99] == 'f' && private[0] == 'f' && shared[PAGE + 100] == 0, "differ");
+    check("contents", shared[PAGE + 99] == 'f' && private[0] == 'f' && shared[PAGE + 100] == 0,
+          "differ");
     private[0] = 'P';
     shared[1] = 'S';
     char back_read[2];
     check_value("pread", pread(fd, back_read, 2, 0), 2);
-    check("shared is the file, private is not", back_read[0] == 'f' && back_read[1] == 'S', "differ");
+    check("shared is the file, private is not", back_read[0] == 'f' && back_read[1] == 'S',
+          "differ");
     check_value("beyond the end", touch(shared + 2 * PAGE, 0), SIGBUS);
     check_value("write of unmapped user memory", pwrite(fd, shared, 5, 10), 5);
     int ro = open("/tmp/map", O_RDONLY);
@@ -152,7 +157,8 @@ static void check_file(void)
                 (long)mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ro, 0), EACCES);
     char *r = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, ro, 0);
     check_errno("nor later", mprotect(r, PAGE, PROT_WRITE), EACCES);
-    check_errno("unaligned offset", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 100), EINVAL);
+    check_errno("unaligned offset", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, ro, 100),
+                EINVAL);
     close(ro);
     close(fd);
     munmap(shared, 3 * PAGE);

@@ -49,7 +49,8 @@ static void check_exit(void)
     if (!child)
         _exit(9);
     check_value("waitid WNOWAIT", waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
-    check("waitid fields", info.si_pid == child && info.si_code == CLD_EXITED && info.si_status == 9, "differ");
+    check("waitid fields",
+          info.si_pid == child && info.si_code == CLD_EXITED && info.si_status == 9, "differ");
     check_value("still there", wait_status(child), 9 << 8);
 }
 
@@ -265,8 +266,9 @@ static int exec_auxv(void)
     int any = 0;
     for (int i = 0; random && i < 16; i++)
         any |= random[i];
-    return !(any && name && !strcmp(name, self) && getauxval(AT_PAGESZ) == 4096 && getauxval(AT_PHDR) &&
-             getauxval(AT_CLKTCK) == 100 && getauxval(AT_ENTRY) && !getauxval(AT_SECURE));
+    return !(any && name && !strcmp(name, self) && getauxval(AT_PAGESZ) == 4096 &&
+             getauxval(AT_PHDR) && getauxval(AT_CLKTCK) == 100 && getauxval(AT_ENTRY) &&
+             !getauxval(AT_SECURE));
 }
 
 static int executed(int argc, char **argv)

@@ -188,7 +188,8 @@ static void check_faults(void)
     check_value("bad instruction", sig, SIGILL);
     sig = sigsetjmp(back, 1);
     if (!sig)
-        __asm__ volatile("xorl %%ecx, %%ecx; xorl %%edx, %%edx; divl %%ecx" ::: "eax", "ecx", "edx", "cc");
+        __asm__ volatile("xorl %%ecx, %%ecx; xorl %%edx, %%edx; divl %%ecx" ::
+                             : "eax", "ecx", "edx", "cc");
     check_value("division by zero", sig, SIGFPE);
     signal(SIGSEGV, SIG_DFL);
     signal(SIGFPE, SIG_DFL);
@@ -220,7 +221,8 @@ static void on_alternate(int sig)
 static void check_alternate_stack(void)
 {
     alternate = malloc(65536);
-    stack_t s = {.ss_sp = alternate, .ss_size = 65536}, tiny = {.ss_sp = alternate, .ss_size = 100}, old;
+    stack_t s = {.ss_sp = alternate, .ss_size = 65536}, tiny = {.ss_sp = alternate, .ss_size = 100},
+            old;
     check_value("sigaltstack", sigaltstack(&s, NULL), 0);
     check_errno("too small", sigaltstack(&tiny, NULL), ENOMEM);
     install(SIGUSR1, on_alternate, SA_ONSTACK);

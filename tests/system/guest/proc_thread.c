@@ -15,7 +15,8 @@ static long counter;
 static int turn;
 static __thread int own;
 
-static long futex(int *word, int op, int value, const struct timespec *timeout, int *word2, int value3)
+static long futex(int *word, int op, int value, const struct timespec *timeout, int *word2,
+                  int value3)
 {
     return syscall(SYS_futex, word, op, value, timeout, word2, value3);
 }
@@ -85,7 +86,8 @@ static void check_futex(void)
     struct timespec brief = {0, 10000000};
     check_errno("value differs", futex(&word, FUTEX_WAIT, 2, NULL, NULL, 0), EAGAIN);
     check_errno("time-out", futex(&word, FUTEX_WAIT, 1, &brief, NULL, 0), ETIMEDOUT);
-    check_errno("unaligned", futex((int *)((char *)&word + 1), FUTEX_WAIT, 1, NULL, NULL, 0), EINVAL);
+    check_errno("unaligned", futex((int *)((char *)&word + 1), FUTEX_WAIT, 1, NULL, NULL, 0),
+                EINVAL);
     check_errno("bad address", futex((int *)4, FUTEX_WAIT, 1, NULL, NULL, 0), EFAULT);
     check_value("nobody waits", futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0), 0);
     check_errno("requeue of a changed word",
