@@ -5,7 +5,8 @@
 
 #include "lib/percpu.h"
 
-// clang-format off: it pulls X-macro lists apart
+// (clang-format pulls X-macro lists apart.)
+// clang-format off
 /// Names as printed. IP: /proc/net/snmp "Ip:" in this order after Forwarding and DefaultTTL.
 #define IPSTATS_MIB(X)                                                                             \
     X(InReceives)                                                                                  \
