@@ -8,29 +8,27 @@
 // (clang-format pulls X-macro lists apart.)
 // clang-format off
 /// Names as printed. IP: /proc/net/snmp "Ip:" in this order after Forwarding and DefaultTTL.
-#define IPSTATS_MIB(X)                                                                             \
-    X(InReceives)                                                                                  \
-    X(InHdrErrors) X(InAddrErrors) X(ForwDatagrams) X(InUnknownProtos) X(InDiscards) X(InDelivers) \
-        X(OutRequests) X(OutDiscards) X(OutNoRoutes) X(ReasmTimeout) X(ReasmReqds) X(ReasmOKs)     \
-            X(ReasmFails) X(FragOKs) X(FragFails) X(FragCreates)
+#define IPSTATS_MIB(X) \
+    X(InReceives) X(InHdrErrors) X(InAddrErrors) X(ForwDatagrams) X(InUnknownProtos) \
+    X(InDiscards) X(InDelivers) X(OutRequests) X(OutDiscards) X(OutNoRoutes) X(ReasmTimeout) \
+    X(ReasmReqds) X(ReasmOKs) X(ReasmFails) X(FragOKs) X(FragFails) X(FragCreates)
 /// /proc/net/netstat "IpExt:".
-#define IPEXT_MIB(X)                                                                             \
-    X(InNoRoutes)                                                                                \
-    X(InTruncatedPkts) X(InMcastPkts) X(OutMcastPkts) X(InBcastPkts) X(OutBcastPkts) X(InOctets) \
-        X(OutOctets) X(InMcastOctets) X(OutMcastOctets) X(InBcastOctets) X(OutBcastOctets)       \
-            X(InCsumErrors)
+#define IPEXT_MIB(X) \
+    X(InNoRoutes) X(InTruncatedPkts) X(InMcastPkts) X(OutMcastPkts) X(InBcastPkts) \
+    X(OutBcastPkts) X(InOctets) X(OutOctets) X(InMcastOctets) X(OutMcastOctets) \
+    X(InBcastOctets) X(OutBcastOctets) X(InCsumErrors)
 /// /proc/net/snmp "Icmp:".
-#define ICMP_MIB(X)                                                                               \
-    X(InMsgs)                                                                                     \
-    X(InErrors) X(InCsumErrors) X(InDestUnreachs) X(InTimeExcds) X(InParmProbs) X(InSrcQuenchs)   \
-        X(InRedirects) X(InEchos) X(InEchoReps) X(InTimestamps) X(InTimestampReps) X(InAddrMasks) \
-            X(InAddrMaskReps) X(OutMsgs) X(OutErrors) X(OutDestUnreachs) X(OutTimeExcds)          \
-                X(OutParmProbs) X(OutSrcQuenchs) X(OutRedirects) X(OutEchos) X(OutEchoReps)       \
-                    X(OutTimestamps) X(OutTimestampReps) X(OutAddrMasks) X(OutAddrMaskReps)
+#define ICMP_MIB(X) \
+    X(InMsgs) X(InErrors) X(InCsumErrors) X(InDestUnreachs) X(InTimeExcds) X(InParmProbs) \
+    X(InSrcQuenchs) X(InRedirects) X(InEchos) X(InEchoReps) X(InTimestamps) \
+    X(InTimestampReps) X(InAddrMasks) X(InAddrMaskReps) X(OutMsgs) X(OutErrors) \
+    X(OutDestUnreachs) X(OutTimeExcds) X(OutParmProbs) X(OutSrcQuenchs) X(OutRedirects) \
+    X(OutEchos) X(OutEchoReps) X(OutTimestamps) X(OutTimestampReps) X(OutAddrMasks) \
+    X(OutAddrMaskReps)
 /// /proc/net/snmp "Udp:".
 #define UDP_MIB(X) \
-    X(InDatagrams) \
-    X(NoPorts) X(InErrors) X(OutDatagrams) X(RcvbufErrors) X(SndbufErrors) X(InCsumErrors)
+    X(InDatagrams) X(NoPorts) X(InErrors) X(OutDatagrams) X(RcvbufErrors) X(SndbufErrors) \
+    X(InCsumErrors)
 // clang-format on
 #define SNMP_ENUM_IP(n) IPSTATS_MIB_##n,
 #define SNMP_ENUM_IPEXT(n) IPEXT_MIB_##n,
