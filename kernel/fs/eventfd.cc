@@ -87,7 +87,8 @@ u32 eventfd_poll(file *f, poll_table *pt)
     eventfd_ctx *c = ctx_of(f);
     poll_wait(f, &c->wq, pt);
     u64 count = read_once(c->count);
-    return (count ? POLLIN : 0) | (count == ~u64{0} ? POLLERR : 0) | (count < ~u64{0} - 1 ? POLLOUT : 0);
+    return (count ? POLLIN : 0) | (count == ~u64{0} ? POLLERR : 0) |
+           (count < ~u64{0} - 1 ? POLLOUT : 0);
 }
 
 void eventfd_release(inode *, file *f)
@@ -97,7 +98,8 @@ void eventfd_release(inode *, file *f)
 
 void eventfd_fdinfo(seq_file *m, file *f)
 {
-    seq_printf(m, "eventfd-count: %16llx\n", static_cast<unsigned long long>(read_once(ctx_of(f)->count)));
+    seq_printf(m, "eventfd-count: %16llx\n",
+               static_cast<unsigned long long>(read_once(ctx_of(f)->count)));
 }
 
 const file_operations eventfd_fops{
@@ -118,7 +120,8 @@ result<int> do_eventfd(u32 count, u32 flags)
         return error{ENOMEM};
     c->count = count;
     c->semaphore = flags & EFD_SEMAPHORE;
-    auto f = anon_inode_getfile("anon_inode:[eventfd]", &eventfd_fops, c, O_RDWR | (flags & O_NONBLOCK));
+    auto f =
+        anon_inode_getfile("anon_inode:[eventfd]", &eventfd_fops, c, O_RDWR | (flags & O_NONBLOCK));
     if (!f) {
         kdelete(c);
         return f.fail();

@@ -18,12 +18,15 @@ int sysctl_nr_open = NR_OPEN_MAX;
 /// The arrays, replaced as a whole when they grow.
 struct fdtable {
     file **fd = nullptr;
-    u64 *open = nullptr;     // bit: reserved or open
+    u64 *open = nullptr; // bit: reserved or open
     u64 *cloexec = nullptr;
-    unsigned max = 0;        // a multiple of 64
+    unsigned max = 0; // a multiple of 64
 };
 
-bool test_bit(const u64 *map, unsigned n) { return map[n / 64] >> (n % 64) & 1; }
+bool test_bit(const u64 *map, unsigned n)
+{
+    return map[n / 64] >> (n % 64) & 1;
+}
 void set_bit(u64 *map, unsigned n, bool on)
 {
     u64 bit = u64{1} << (n % 64);
@@ -129,7 +132,9 @@ void files_put(files_struct *f)
         if (f->table.fd[i])
             fput(f->table.fd[i]);
     fdtable_free(f->table);
-    call_rcu(&f->rcu, [](rcu_head *h) { kmem_cache_delete(files_cachep, container_of(h, files_struct, rcu)); });
+    call_rcu(&f->rcu, [](rcu_head *h) {
+        kmem_cache_delete(files_cachep, container_of(h, files_struct, rcu));
+    });
 }
 
 void files_close_on_exec(files_struct *f)

@@ -31,7 +31,8 @@ result<file *> alloc_file(dentry *d, u32 flags, const file_operations *ops)
     if (open_files.fetch_add(1, std::memory_order_relaxed) >= read_once(max_files)) {
         open_files.fetch_sub(1, std::memory_order_relaxed);
         if (printk_ratelimit())
-            pr_info("VFS: file-max limit %llu reached\n", static_cast<unsigned long long>(max_files));
+            pr_info("VFS: file-max limit %llu reached\n",
+                    static_cast<unsigned long long>(max_files));
         return error{ENFILE};
     }
     auto *f = kmem_cache_new<file>(filp_cache, GFP_KERNEL);
@@ -46,7 +47,8 @@ result<file *> alloc_file(dentry *d, u32 flags, const file_operations *ops)
     if (flags & O_PATH)
         f->f_mode = FMODE_PATH;
     else
-        f->f_mode = (flags + 1) & (FMODE_READ | FMODE_WRITE); // O_RDONLY 0 → 1, O_WRONLY 1 → 2, O_RDWR 2 → 3
+        f->f_mode = (flags + 1) &
+                    (FMODE_READ | FMODE_WRITE); // O_RDONLY 0 → 1, O_WRONLY 1 → 2, O_RDWR 2 → 3
     return f;
 }
 
@@ -71,7 +73,8 @@ void fput(file *f)
         mntput(m);
 }
 
-result<file *> anon_inode_getfile(const char *name, const file_operations *ops, void *private_data, u32 flags)
+result<file *> anon_inode_getfile(const char *name, const file_operations *ops, void *private_data,
+                                  u32 flags)
 {
     inode *i = new_inode(nullptr, 0600);
     if (!i)

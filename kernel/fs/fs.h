@@ -27,32 +27,58 @@ struct path {
     ::dentry *dentry = nullptr;
 };
 
-constexpr u32 S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFLNK = 0120000, S_IFREG = 0100000, S_IFBLK = 0060000,
-              S_IFDIR = 0040000, S_IFCHR = 0020000, S_IFIFO = 0010000;
-constexpr u32 O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200, O_NOCTTY = 0400,
-              O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000, O_DIRECTORY = 0200000,
-              O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000, O_DSYNC = 010000, O_ASYNC = 020000,
-              O_DIRECT = 040000, O_LARGEFILE = 0100000, O_NOATIME = 01000000, O_SYNC = 04010000,
-              O_PATH = 010000000;
+constexpr u32 S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFLNK = 0120000, S_IFREG = 0100000,
+              S_IFBLK = 0060000, S_IFDIR = 0040000, S_IFCHR = 0020000, S_IFIFO = 0010000;
+constexpr u32 O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0100, O_EXCL = 0200,
+              O_NOCTTY = 0400, O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000,
+              O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000, O_DSYNC = 010000,
+              O_ASYNC = 020000, O_DIRECT = 040000, O_LARGEFILE = 0100000, O_NOATIME = 01000000,
+              O_SYNC = 04010000, O_PATH = 010000000;
 /// file::f_mode: what the file was opened for; FMODE_PATH: only names a place (O_PATH).
 constexpr u32 FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4;
 /// Permission bits of inode_permission() and access(2).
 constexpr u32 MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4;
-constexpr bool s_isdir(u32 m) { return (m & S_IFMT) == S_IFDIR; }
-constexpr bool s_isreg(u32 m) { return (m & S_IFMT) == S_IFREG; }
-constexpr bool s_islnk(u32 m) { return (m & S_IFMT) == S_IFLNK; }
-constexpr bool s_ischr(u32 m) { return (m & S_IFMT) == S_IFCHR; }
-constexpr bool s_isfifo(u32 m) { return (m & S_IFMT) == S_IFIFO; }
+constexpr bool s_isdir(u32 m)
+{
+    return (m & S_IFMT) == S_IFDIR;
+}
+constexpr bool s_isreg(u32 m)
+{
+    return (m & S_IFMT) == S_IFREG;
+}
+constexpr bool s_islnk(u32 m)
+{
+    return (m & S_IFMT) == S_IFLNK;
+}
+constexpr bool s_ischr(u32 m)
+{
+    return (m & S_IFMT) == S_IFCHR;
+}
+constexpr bool s_isfifo(u32 m)
+{
+    return (m & S_IFMT) == S_IFIFO;
+}
 /// Device numbers as stat(2) shows them for majors and minors below 256.
-constexpr u32 mkdev(u32 major, u32 minor) { return major << 8 | (minor & 0xff) | (minor & ~0xffu) << 12; }
-constexpr u32 dev_major(u32 dev) { return dev >> 8 & 0xfff; }
-constexpr u32 dev_minor(u32 dev) { return (dev & 0xff) | (dev >> 12 & 0xfff00); }
-constexpr u32 POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 0x10, POLLNVAL = 0x20, POLLRDNORM = 0x40,
-              POLLRDBAND = 0x80, POLLWRNORM = 0x100, POLLWRBAND = 0x200, POLLMSG = 0x400, POLLRDHUP = 0x2000;
+constexpr u32 mkdev(u32 major, u32 minor)
+{
+    return major << 8 | (minor & 0xff) | (minor & ~0xffu) << 12;
+}
+constexpr u32 dev_major(u32 dev)
+{
+    return dev >> 8 & 0xfff;
+}
+constexpr u32 dev_minor(u32 dev)
+{
+    return (dev & 0xff) | (dev >> 12 & 0xfff00);
+}
+constexpr u32 POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 0x10, POLLNVAL = 0x20,
+              POLLRDNORM = 0x40, POLLRDBAND = 0x80, POLLWRNORM = 0x100, POLLWRBAND = 0x200,
+              POLLMSG = 0x400, POLLRDHUP = 0x2000;
 
 /// Source or destination of a read/write: user memory (possibly several pieces) or kernel memory. It keeps its position.
-class iov_iter {
-  public:
+class iov_iter
+{
+public:
     /// One user buffer.
     static iov_iter user(u64 base, size_t len);
     /// One kernel buffer.
@@ -66,8 +92,8 @@ class iov_iter {
 
     size_t count() const { return count_; }
     /// Copy n bytes (n <= count()) and advance; EFAULT leaves the position undefined. [P]
-    result<void> copy_to(const void *from, size_t n);   // kernel → iterator
-    result<void> copy_from(void *to, size_t n);         // iterator → kernel
+    result<void> copy_to(const void *from, size_t n); // kernel → iterator
+    result<void> copy_from(void *to, size_t n);       // iterator → kernel
     /// copy_from with the Internet checksum of the bytes added to *csum (host-endian partial sum).
     result<void> csum_copy_from(void *to, size_t n, u32 *csum);
     result<void> csum_copy_to(const void *from, size_t n, u32 *csum);
@@ -77,10 +103,11 @@ class iov_iter {
     /// Whether the memory is the user's.
     bool is_user() const { return user_; }
 
-  private:
+private:
     size_t contiguous(u64 *addr);
     void consume(size_t n);
-    template <class F> result<void> each(size_t n, F f);
+    template <class F>
+    result<void> each(size_t n, F f);
 
     const piece *v_ = nullptr;
     piece one_{};
@@ -149,12 +176,12 @@ struct dentry : pinned {
     inode *d_inode = nullptr;
     list_node child;
     list<dentry, &dentry::child> children;
-    u64 cookie = 0;      // directory position of this entry: grows in creation order
-    u64 next_cookie = 3; // for the next child (1 and 2 are "." and "..")
-    u32 hash = 0;        // of the name
-    u32 mounts = 0;      // how many mounts lie on this entry
+    u64 cookie = 0;        // directory position of this entry: grows in creation order
+    u64 next_cookie = 3;   // for the next child (1 and 2 are "." and "..")
+    u32 hash = 0;          // of the name
+    u32 mounts = 0;        // how many mounts lie on this entry
     bool unlinked = false; // was removed from the tree: "(deleted)"
-    char name[40] = {};        // short names inline
+    char name[40] = {};    // short names inline
     char *long_name = nullptr;
     const char *dname() const { return long_name ? long_name : name; }
 };
@@ -187,14 +214,16 @@ result<dentry *> d_alloc_pseudo(const char *name, inode *i);
 /// New inode number, never reused.
 u64 get_next_ino();
 /// New anonymous file "name" on a fresh inode of type and permission `mode`: eventfd, epoll. [P]
-result<file *> anon_inode_getfile(const char *name, const file_operations *ops, void *private_data, u32 flags);
+result<file *> anon_inode_getfile(const char *name, const file_operations *ops, void *private_data,
+                                  u32 flags);
 /// Register the operations of character devices `major`, minors first…last; opening such a node uses them. Boot. [P]
 void register_chrdev(u32 major, u32 first, u32 last, const char *name, const file_operations *ops);
 /// Make the node /dev/<name> of character device `rdev`. [P]
 int devtmpfs_create_node(const char *name, u32 mode, u32 rdev);
 /// Owning handle of a file reference.
-class file_ptr {
-  public:
+class file_ptr
+{
+public:
     file_ptr() = default;
     explicit file_ptr(file *f) : f_{f} {}
     file_ptr(file_ptr &&o) : f_{o.f_} { o.f_ = nullptr; }
@@ -221,7 +250,7 @@ class file_ptr {
         return f;
     }
 
-  private:
+private:
     file *f_ = nullptr;
 };
 

@@ -16,7 +16,8 @@ namespace
 constexpr size_t HEADER = 110;
 
 struct cpio_entry {
-    u32 ino, mode, uid, gid, nlink, mtime, filesize, dev_maj, dev_min, rdev_maj, rdev_min, namesize, check;
+    u32 ino, mode, uid, gid, nlink, mtime, filesize, dev_maj, dev_min, rdev_maj, rdev_min, namesize,
+        check;
     char name[PATH_MAX];
     const u8 *data;
 };
@@ -41,7 +42,9 @@ bool hex8(const u8 *s, u32 *out)
     u32 v = 0;
     for (int i = 0; i < 8; i++) {
         u8 c = s[i];
-        u32 digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : 16;
+        u32 digit = c >= '0' && c <= '9'                 ? c - '0'
+                    : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                         : 16;
         if (digit > 15)
             return false;
         v = v << 4 | digit;
@@ -59,8 +62,9 @@ const char *parse_entry(unpacker &u)
         return "it ends within a header";
     if (memcmp(u.at, "070701", 6) != 0 && memcmp(u.at, "070702", 6) != 0)
         return "a header does not begin with 070701";
-    u32 *fields[] = {&e.ino,     &e.mode,    &e.uid,      &e.gid,      &e.nlink,    &e.mtime, &e.filesize,
-                     &e.dev_maj, &e.dev_min, &e.rdev_maj, &e.rdev_min, &e.namesize, &e.check};
+    u32 *fields[] = {&e.ino,      &e.mode,     &e.uid,     &e.gid,     &e.nlink,
+                     &e.mtime,    &e.filesize, &e.dev_maj, &e.dev_min, &e.rdev_maj,
+                     &e.rdev_min, &e.namesize, &e.check};
     for (unsigned i = 0; i < 13; i++)
         if (!hex8(u.at + 6 + 8 * i, fields[i]))
             return "a header has a field that is not hexadecimal";
@@ -115,14 +119,16 @@ result<void> make_file(unpacker &u, const char *name)
         if (!buf)
             return error{ENOMEM};
         const char *first = d_path(l->first.get(), root_path(), buf, PATH_MAX);
-        auto r = first ? do_linkat(AT_FDCWD, first, AT_FDCWD, name, 0) : result<void>{error{ENAMETOOLONG}};
+        auto r = first ? do_linkat(AT_FDCWD, first, AT_FDCWD, name, 0)
+                       : result<void>{error{ENAMETOOLONG}};
         putname_buffer(buf);
         TRY_VOID(r);
         return e.filesize ? write_data(name, e) : result<void>{};
     }
     TRY_VOID(write_data(name, e));
     path_ref at = TRY(kern_path(name, 0));
-    auto *l = knew<hard_link>(GFP_KERNEL, hard_link{u.links, e.ino, e.dev_maj, e.dev_min, static_cast<path_ref &&>(at)});
+    auto *l = knew<hard_link>(
+        GFP_KERNEL, hard_link{u.links, e.ino, e.dev_maj, e.dev_min, static_cast<path_ref &&>(at)});
     if (!l)
         return error{ENOMEM};
     u.links = l;
@@ -206,7 +212,10 @@ const char *compression(const u8 *d, size_t n)
         return "gzip";
     if (n >= 4 && memcmp(d, "\x28\xb5\x2f\xfd", 4) == 0)
         return "zstd";
-    if (n >= 6 && memcmp(d, "\xfd" "7zXZ", 5) == 0)
+    if (n >= 6 && memcmp(d,
+                         "\xfd"
+                         "7zXZ",
+                         5) == 0)
         return "xz";
     if (n >= 3 && memcmp(d, "BZh", 3) == 0)
         return "bzip2";
@@ -223,7 +232,8 @@ void unpack_all(unpacker &u, const u8 *start)
             continue;
         }
         if (const char *how = compression(u.at, static_cast<size_t>(u.end - u.at))) {
-            pr_err("initramfs: the archive at offset %zu is compressed (%s): only plain newc cpio is read\n",
+            pr_err("initramfs: the archive at offset %zu is compressed (%s): only plain newc cpio "
+                   "is read\n",
                    static_cast<size_t>(u.at - start), how);
             return;
         }

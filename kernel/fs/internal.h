@@ -26,9 +26,9 @@ struct super_block : pinned {
     const file_system_type *type = nullptr;
     const super_operations *s_op = nullptr;
     dentry *root = nullptr;
-    u32 dev = 0;        // st_dev
-    u64 magic = 0;      // f_type of statfs
-    u64 max_pages = 0;  // limit of page-backed content, 0: none
+    u32 dev = 0;       // st_dev
+    u64 magic = 0;     // f_type of statfs
+    u64 max_pages = 0; // limit of page-backed content, 0: none
     std::atomic<u64> used_pages{0};
     std::atomic<u64> nr_inodes{0};
     u32 active = 0; // mounts of it (tree lock)
@@ -49,18 +49,20 @@ struct mount : pinned {
     refcount count; // one for the table, one per path
     super_block *sb = nullptr;
     dentry *root = nullptr;
-    mount *parent = nullptr;     // null: the name space's root, or detached
+    mount *parent = nullptr;      // null: the name space's root, or detached
     dentry *mountpoint = nullptr; // in parent
     list_node node;
-    u32 flags = 0;          // MS_RDONLY, MS_NOSUID …
-    bool automatic = false; // made by the kernel at boot; mount(2) of the same type there takes it over
+    u32 flags = 0; // MS_RDONLY, MS_NOSUID …
+    bool automatic =
+        false; // made by the kernel at boot; mount(2) of the same type there takes it over
     char devname[64] = {};
 };
 
 /// The tree lock, as a scope.
 mutex &vfs_tree_lock();
-class tree_guard : pinned {
-  public:
+class tree_guard : pinned
+{
+public:
     tree_guard() { vfs_tree_lock().lock(); }
     ~tree_guard() { vfs_tree_lock().unlock(); }
 };
@@ -127,9 +129,11 @@ void path_put(const path &p);
 /// The name space's root (no reference).
 path root_path();
 /// Mount a new instance of `type` on the directory `at`. [P]
-result<void> do_kern_mount(const char *type, const char *devname, const path &at, u32 flags, bool automatic);
+result<void> do_kern_mount(const char *type, const char *devname, const path &at, u32 flags,
+                           bool automatic);
 /// mount(2), umount2(2) with kernel strings.
-result<void> do_mount(const char *devname, const char *dir, const char *type, u64 flags, const char *data);
+result<void> do_mount(const char *devname, const char *dir, const char *type, u64 flags,
+                      const char *data);
 result<void> do_umount(const char *dir, u32 flags);
 void mnt_init();
 /// Print /proc/mounts.

@@ -65,7 +65,8 @@ void iov_iter::advance(size_t n)
     }
 }
 
-template <class F> result<void> iov_iter::each(size_t n, F f)
+template <class F>
+result<void> iov_iter::each(size_t n, F f)
 {
     size_t done = 0;
     while (done < n) {

@@ -26,7 +26,8 @@ result<s64> null_llseek(file *f, s64, int)
 }
 
 /// Fill the iterator piece by piece, so that a huge read can be interrupted.
-template <class F> result<size_t> fill(iov_iter &to, F piece)
+template <class F>
+result<size_t> fill(iov_iter &to, F piece)
 {
     size_t done = 0;
     while (to.count()) {
@@ -112,10 +113,12 @@ result<size_t> kmsg_read(file *, iov_iter &to, u64 *pos)
 const file_operations null_fops{.read = null_read, .write = null_write, .llseek = null_llseek};
 const file_operations zero_fops{.read = zero_read, .write = null_write, .llseek = null_llseek};
 const file_operations full_fops{.read = zero_read, .write = full_write, .llseek = null_llseek};
-const file_operations urandom_fops{.read = urandom_read, .write = null_write, .llseek = null_llseek};
+const file_operations urandom_fops{
+    .read = urandom_read, .write = null_write, .llseek = null_llseek};
 } // namespace
 
-const file_operations kmsg_fops{.read = kmsg_read, .write = kmsg_write, .llseek = generic_file_llseek};
+const file_operations kmsg_fops{
+    .read = kmsg_read, .write = kmsg_write, .llseek = generic_file_llseek};
 
 void chrdev_init()
 {

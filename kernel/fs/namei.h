@@ -10,8 +10,9 @@ constexpr int AT_FDCWD = -100;
 constexpr u32 LOOKUP_FOLLOW = 1, LOOKUP_DIRECTORY = 2, LOOKUP_EMPTY = 4, LOOKUP_PARENT = 8;
 
 /// An owned path: dropped at the end of its scope.
-class path_ref {
-  public:
+class path_ref
+{
+public:
     path_ref() = default;
     /// Takes over the references.
     explicit path_ref(path p) : p_{p} {}
@@ -29,13 +30,14 @@ class path_ref {
     const path *operator->() const { return &p_; }
     inode *ino() const { return p_.dentry->d_inode; }
 
-  private:
+private:
     path p_;
 };
 
 /// One walk. Construction takes the tree lock, destruction gives it back, so that what was found can be changed at once.
-class nameidata : pinned {
-  public:
+class nameidata : pinned
+{
+public:
     nameidata() { vfs_tree_lock().lock(); }
     ~nameidata();
     /// Walk `name` from dfd (a descriptor or AT_FDCWD). Afterwards at() is the place; with LOOKUP_PARENT it is the directory and
@@ -53,7 +55,7 @@ class nameidata : pinned {
     /// Hand out the place with references.
     path_ref take();
 
-  private:
+private:
     result<void> start(int dfd, const char *name, u32 flags);
     result<bool> component(const char *&rest, u32 flags);
     result<void> lookup_one(const char *name, size_t len, path *out);
@@ -71,7 +73,10 @@ class nameidata : pinned {
 
 /// Look a place up. [P]
 result<path_ref> kern_path_at(int dfd, const char *name, u32 flags);
-inline result<path_ref> kern_path(const char *name, u32 flags) { return kern_path_at(AT_FDCWD, name, flags); }
+inline result<path_ref> kern_path(const char *name, u32 flags)
+{
+    return kern_path_at(AT_FDCWD, name, flags);
+}
 
 /// open(2) and friends with a kernel string; mode's umask is applied here.
 result<file_ptr> do_filp_open(int dfd, const char *name, u32 flags, u32 mode);
@@ -81,21 +86,24 @@ result<void> do_mkdirat(int dfd, const char *name, u32 mode);
 result<void> do_unlinkat(int dfd, const char *name);
 result<void> do_rmdirat(int dfd, const char *name);
 result<void> do_symlinkat(const char *target, int dfd, const char *name);
-result<void> do_linkat(int old_dfd, const char *old_name, int new_dfd, const char *new_name, u32 lookup_flags);
-result<void> do_renameat(int old_dfd, const char *old_name, int new_dfd, const char *new_name, bool no_replace);
+result<void> do_linkat(int old_dfd, const char *old_name, int new_dfd, const char *new_name,
+                       u32 lookup_flags);
+result<void> do_renameat(int old_dfd, const char *old_name, int new_dfd, const char *new_name,
+                         bool no_replace);
 /// Add a child of `mode` to the directory at nd (which was walked with LOOKUP_PARENT); returns it with a reference.
 result<dentry *> vfs_create_at(nameidata &nd, u32 mode, u32 rdev, const char *target);
 
 /// A kernel buffer of PATH_MAX bytes from names_cache for a path given by user space; empty paths are allowed here.
-class user_path : pinned {
-  public:
+class user_path : pinned
+{
+public:
     user_path() = default;
     ~user_path();
     /// Copy the string in: EFAULT, ENAMETOOLONG, ENOMEM. [P]
     result<void> get(u64 user_addr);
     const char *c_str() const { return s_; }
 
-  private:
+private:
     char *s_ = nullptr;
 };
 char *getname_buffer();

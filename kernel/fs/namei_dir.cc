@@ -30,7 +30,8 @@ result<void> may_delete(const path &dir, const dentry *victim, bool want_dir)
 {
     TRY_VOID(may_change(dir));
     const inode *d = dir.dentry->d_inode;
-    if ((d->mode & S_ISVTX) && !inode_owner_or_capable(d) && !inode_owner_or_capable(victim->d_inode))
+    if ((d->mode & S_ISVTX) && !inode_owner_or_capable(d) &&
+        !inode_owner_or_capable(victim->d_inode))
         return error{EPERM};
     if (want_dir && !s_isdir(victim->d_inode->mode))
         return error{ENOTDIR};
@@ -123,7 +124,8 @@ result<void> do_mknodat(int dfd, const char *name, u32 mode, u32 rdev)
     default:
         return error{EINVAL};
     }
-    return create_named(dfd, name, (mode & S_IFMT) | (mode & 07777 & ~current_umask()), rdev, nullptr);
+    return create_named(dfd, name, (mode & S_IFMT) | (mode & 07777 & ~current_umask()), rdev,
+                        nullptr);
 }
 
 result<void> do_mkdirat(int dfd, const char *name, u32 mode)
@@ -174,7 +176,8 @@ result<void> do_rmdirat(int dfd, const char *name)
     return {};
 }
 
-result<void> do_linkat(int old_dfd, const char *old_name, int new_dfd, const char *new_name, u32 lookup_flags)
+result<void> do_linkat(int old_dfd, const char *old_name, int new_dfd, const char *new_name,
+                       u32 lookup_flags)
 {
     path_ref old = TRY(kern_path_at(old_dfd, old_name, lookup_flags));
     nameidata nd;
@@ -276,7 +279,8 @@ result<void> rename_locked(rename_end &from, rename_end &to, bool no_replace)
 }
 } // namespace
 
-result<void> do_renameat(int old_dfd, const char *old_name, int new_dfd, const char *new_name, bool no_replace)
+result<void> do_renameat(int old_dfd, const char *old_name, int new_dfd, const char *new_name,
+                         bool no_replace)
 {
     rename_end from, to;
     TRY_VOID(find_end(old_dfd, old_name, &from));

@@ -13,9 +13,10 @@
 
 namespace
 {
-constexpr u64 MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32, MS_NOATIME = 1024,
-              MS_BIND = 4096, MS_MOVE = 8192, MS_REC = 16384, MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18,
-              MS_SLAVE = 1 << 19, MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21;
+constexpr u64 MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32,
+              MS_NOATIME = 1024, MS_BIND = 4096, MS_MOVE = 8192, MS_REC = 16384,
+              MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19,
+              MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21;
 constexpr u64 MS_MGC_MSK = 0xffff0000, MS_MGC_VAL = 0xC0ED0000;
 constexpr u32 MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8;
 constexpr u32 MNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_RELATIME;
@@ -81,8 +82,9 @@ super_block *alloc_super(const file_system_type *t)
     if (!sb->root) {
         iput(i);
         kdelete(sb);
+        return nullptr;
     }
-    return sb && sb->root ? sb : nullptr;
+    return sb;
 }
 
 void put_super(super_block *sb)
@@ -235,14 +237,18 @@ u64 tmpfs_size_pages(const char *data)
     u64 n = strtoul(s + 5, &end, 10);
     if (*end == '%')
         return total * min<u64>(n, 100) / 100;
-    unsigned shift = *end == 'k' || *end == 'K' ? 10 : *end == 'm' || *end == 'M' ? 20 : *end == 'g' || *end == 'G' ? 30 : 0;
+    unsigned shift = *end == 'k' || *end == 'K'   ? 10
+                     : *end == 'm' || *end == 'M' ? 20
+                     : *end == 'g' || *end == 'G' ? 30
+                                                  : 0;
     if (n > (~u64{0} >> 1 >> shift))
         return total / 2;
     return max<u64>((n << shift) / PAGE_SIZE, 1);
 }
 
 /// Tree lock held, the caller has references of `at`.
-result<void> mount_locked(type_slot *t, const char *devname, path at, u64 flags, bool automatic, const char *data)
+result<void> mount_locked(type_slot *t, const char *devname, path at, u64 flags, bool automatic,
+                          const char *data)
 {
     at = follow_mounts(at);
     if (!s_isdir(at.dentry->d_inode->mode))
@@ -309,7 +315,8 @@ result<void> move_mount(const path &from, const path &to)
 }
 } // namespace
 
-result<void> do_kern_mount(const char *type, const char *devname, const path &at, u32 flags, bool automatic)
+result<void> do_kern_mount(const char *type, const char *devname, const path &at, u32 flags,
+                           bool automatic)
 {
     type_slot *t = find_type(type);
     if (!t)
@@ -318,7 +325,8 @@ result<void> do_kern_mount(const char *type, const char *devname, const path &at
     return mount_locked(t, devname, at, flags, automatic, nullptr);
 }
 
-result<void> do_mount(const char *devname, const char *dir, const char *type, u64 flags, const char *data)
+result<void> do_mount(const char *devname, const char *dir, const char *type, u64 flags,
+                      const char *data)
 {
     if (current()->euid != 0)
         return error{EPERM};
@@ -337,7 +345,8 @@ result<void> do_mount(const char *devname, const char *dir, const char *type, u6
     if (flags & (MS_BIND | MS_MOVE)) {
         path_ref from = TRY(kern_path(devname, LOOKUP_FOLLOW));
         tree_guard g;
-        return flags & MS_BIND ? bind_mount(from.get(), at.get(), flags) : move_mount(from.get(), at.get());
+        return flags & MS_BIND ? bind_mount(from.get(), at.get(), flags)
+                               : move_mount(from.get(), at.get());
     }
     type_slot *t = find_type(type);
     if (!t || t->type == &rootfs_type)

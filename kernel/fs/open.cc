@@ -33,7 +33,8 @@ result<void> may_open(const path &p, u32 flags)
         return error{EISDIR};
     if ((flags & O_DIRECTORY) && !s_isdir(i->mode))
         return error{ENOTDIR};
-    if ((want & MAY_WRITE) && p.mnt && (p.mnt->flags & MS_RDONLY) && (s_isreg(i->mode) || s_isdir(i->mode)))
+    if ((want & MAY_WRITE) && p.mnt && (p.mnt->flags & MS_RDONLY) &&
+        (s_isreg(i->mode) || s_isdir(i->mode)))
         return error{EROFS};
     return inode_permission(i, want);
 }
@@ -80,7 +81,8 @@ result<path_ref> lookup_or_create(int dfd, const char *name, u32 flags, u32 mode
 {
     nameidata nd;
     bool excl = flags & O_EXCL;
-    TRY_VOID(nd.walk(dfd, name, LOOKUP_PARENT | (excl || (flags & O_NOFOLLOW) ? 0 : LOOKUP_FOLLOW)));
+    TRY_VOID(
+        nd.walk(dfd, name, LOOKUP_PARENT | (excl || (flags & O_NOFOLLOW) ? 0 : LOOKUP_FOLLOW)));
     if (!nd.last_is_normal()) {
         // "/", "." and ".." are directories; a link straight to an object leaves that object as the place.
         if (s_isdir(nd.ino()->mode))
@@ -110,14 +112,16 @@ result<file_ptr> do_filp_open(int dfd, const char *name, u32 flags, u32 mode)
     path_ref p;
     if (flags & O_PATH) {
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-        u32 how = (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0);
+        u32 how =
+            (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0);
         p = TRY(kern_path_at(dfd, name, how));
         return dentry_open(p.get(), flags);
     }
     if (flags & O_CREAT) {
         p = TRY(lookup_or_create(dfd, name, flags, mode, &created));
     } else {
-        u32 how = (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0);
+        u32 how =
+            (flags & O_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0);
         p = TRY(kern_path_at(dfd, name, how));
     }
     // The creator may use the file as it asked to, whatever mode it gave it.

@@ -6,8 +6,9 @@
 
 #include "mm/page.h"
 
-class page_tree : pinned {
-  public:
+class page_tree : pinned
+{
+public:
     /// Pages that the tree can index: 2^36, i.e. 256 TiB.
     static constexpr unsigned BITS = 6, SLOTS = 1 << BITS, MAX_HEIGHT = 6;
 
@@ -18,7 +19,7 @@ class page_tree : pinned {
     /// Drop the references of all pages from `first` on; returns how many there were.
     u64 truncate(u64 first);
 
-  private:
+private:
     struct tree_node;
     bool grow(u64 index);
     static u64 prune(void **slot, unsigned height, u64 first);

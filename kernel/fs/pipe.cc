@@ -11,14 +11,16 @@
 namespace
 {
 constexpr size_t PIPE_BUF = 4096;
-constexpr unsigned DEF_PAGES = 16, MAX_PAGES = 256; // F_SETPIPE_SZ: up to 1 MiB, as for Linux's users without privilege
+constexpr unsigned DEF_PAGES = 16,
+                   MAX_PAGES =
+                       256; // F_SETPIPE_SZ: up to 1 MiB, as for Linux's users without privilege
 
 struct pipe_inode_info : pinned {
     mutex lock{"pipe.lock"};
     wait_queue_head wait;
-    void **pages = nullptr;   // ring; a page exists while it holds data
+    void **pages = nullptr; // ring; a page exists while it holds data
     unsigned nr_pages = 0;
-    u64 tail = 0, head = 0;   // bytes read and written, ever
+    u64 tail = 0, head = 0; // bytes read and written, ever
     unsigned readers = 0, writers = 0;
     u32 r_opens = 0, w_opens = 0; // how often an end was opened: FIFO openers wait for a change
     unsigned files = 0;           // open files and openers; inode.i_mutex
@@ -28,8 +30,14 @@ struct pipe_inode_info : pinned {
 };
 
 /// What a pipe counts of the two ends a file opens.
-bool reads(const file *f) { return f->f_mode & FMODE_READ; }
-bool writes(const file *f) { return f->f_mode & FMODE_WRITE; }
+bool reads(const file *f)
+{
+    return f->f_mode & FMODE_READ;
+}
+bool writes(const file *f)
+{
+    return f->f_mode & FMODE_WRITE;
+}
 
 pipe_inode_info *pipe_alloc()
 {
@@ -63,7 +71,8 @@ pipe_inode_info *pipe_of(const file *f)
 [[gnu::noinline]] int pipe_wait(pipe_inode_info *p, bool for_data, size_t need)
 {
     return wait_event_interruptible(&p->wait, for_data ? p->used() || !read_once(p->writers)
-                                                       : p->capacity() - p->used() >= need || !read_once(p->readers));
+                                                       : p->capacity() - p->used() >= need ||
+                                                             !read_once(p->readers));
 }
 
 /// Move bytes out of the ring. Lock held.
@@ -82,7 +91,9 @@ result<size_t> take(pipe_inode_info *p, iov_iter &to)
         u64 old = p->tail;
         p->tail += n;
         // A page that was read to its end, or holds nothing more, goes back, unless the writer has wrapped onto it.
-        if ((off + n == PAGE_SIZE && (p->used() == 0 || &p->page_at(p->head - 1) != &p->page_at(old))) || !p->used()) {
+        if ((off + n == PAGE_SIZE &&
+             (p->used() == 0 || &p->page_at(p->head - 1) != &p->page_at(old))) ||
+            !p->used()) {
             free_pages(p->page_at(old));
             p->page_at(old) = nullptr;
             if (!p->used())
@@ -238,7 +249,8 @@ void pipe_release(inode *i, file *f)
 }
 
 /// Wait until the other end of a FIFO was opened once more than `seen` says. 0 or -ERESTARTSYS.
-[[gnu::noinline]] int wait_for_partner(pipe_inode_info *p, const u32 *opens, u32 seen, const unsigned *present)
+[[gnu::noinline]] int wait_for_partner(pipe_inode_info *p, const u32 *opens, u32 seen,
+                                       const unsigned *present)
 {
     return wait_event_interruptible(&p->wait, read_once(*present) || read_once(*opens) != seen);
 }
@@ -314,8 +326,10 @@ result<void> create_pipe_files(file **read_end, file **write_end, u32 flags)
         return d.fail();
     }
     pipe_inode_info *p = pipe_alloc();
-    auto w = p ? alloc_file(*d, O_WRONLY | (flags & O_NONBLOCK), &fifo_operations) : result<file *>{error{ENFILE}};
-    auto r = w ? alloc_file(*d, O_RDONLY | (flags & O_NONBLOCK), &fifo_operations) : result<file *>{w.fail()};
+    auto w = p ? alloc_file(*d, O_WRONLY | (flags & O_NONBLOCK), &fifo_operations)
+               : result<file *>{error{ENFILE}};
+    auto r = w ? alloc_file(*d, O_RDONLY | (flags & O_NONBLOCK), &fifo_operations)
+               : result<file *>{w.fail()};
     dput(*d);
     if (!r) {
         if (w) {

@@ -91,7 +91,8 @@ dentry *make_parents(super_block *sb, const char *path, const char **last, size_
     }
 }
 
-int create_text(super_block *sb, const char *path, seq_show show, void *private_data, seq_store store)
+int create_text(super_block *sb, const char *path, seq_show show, void *private_data,
+                seq_store store)
 {
     u32 mode = S_IFREG | (show ? 0444 : 0) | (store ? 0200 : 0);
     inode *i = pseudo_file_inode(sb, mode, show, private_data, store);
@@ -99,11 +100,21 @@ int create_text(super_block *sb, const char *path, seq_show show, void *private_
 }
 } // namespace
 
-super_block *proc_sb() { return proc_super; }
-super_block *sysfs_sb() { return sysfs_super; }
-super_block *debugfs_sb() { return debugfs_super; }
+super_block *proc_sb()
+{
+    return proc_super;
+}
+super_block *sysfs_sb()
+{
+    return sysfs_super;
+}
+super_block *debugfs_sb()
+{
+    return debugfs_super;
+}
 
-inode *pseudo_file_inode(super_block *sb, u32 mode, seq_show show, void *private_data, seq_store store)
+inode *pseudo_file_inode(super_block *sb, u32 mode, seq_show show, void *private_data,
+                         seq_store store)
 {
     auto *e = static_cast<pseudo_entry *>(kmalloc(sizeof(pseudo_entry), GFP_KERNEL));
     if (e)

@@ -20,7 +20,8 @@ result<void> seq_generate(seq_file &m, seq_show show);
 /// out of memory, or data is null.
 inode *owned_inode(super_block *sb, u32 mode, void *data);
 /// A new inode of a text file that is in no tree yet (proc's per-process files). Null: out of memory.
-inode *pseudo_file_inode(super_block *sb, u32 mode, seq_show show, void *private_data, seq_store store);
+inode *pseudo_file_inode(super_block *sb, u32 mode, seq_show show, void *private_data,
+                         seq_store store);
 /// Add an inode under `path` below the root of `sb`; makes the directories above. Takes over the inode's reference. 0 or -errno
 /// (EEXIST, ENOMEM, ENAMETOOLONG, ENOTDIR).
 int pseudo_add(super_block *sb, const char *path, inode *i);

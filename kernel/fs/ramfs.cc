@@ -78,7 +78,8 @@ void zero_tail(ramfs_inode *i, u64 size)
     if (!(size % PAGE_SIZE))
         return;
     if (page *p = find_page(i, size / PAGE_SIZE)) {
-        memset(static_cast<u8 *>(page_address(p)) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+        memset(static_cast<u8 *>(page_address(p)) + size % PAGE_SIZE, 0,
+               PAGE_SIZE - size % PAGE_SIZE);
         put_page(p);
     }
 }

@@ -11,7 +11,8 @@ bool dcache_iterate(file *f, dir_context *ctx)
 {
     dentry *d = f->f_dentry;
     dentry *up = d->parent ? d->parent : d;
-    if (!dir_emit(ctx, ".", 1, 1, d->d_inode->ino, S_IFDIR) || !dir_emit(ctx, "..", 2, 2, up->d_inode->ino, S_IFDIR))
+    if (!dir_emit(ctx, ".", 1, 1, d->d_inode->ino, S_IFDIR) ||
+        !dir_emit(ctx, "..", 2, 2, up->d_inode->ino, S_IFDIR))
         return false;
     for (dentry &c : d->children)
         if (!dir_emit(ctx, c.dname(), strlen(c.dname()), c.cookie, c.d_inode->ino, c.d_inode->mode))

@@ -26,7 +26,8 @@ struct poll_table_entry : pinned {
 constexpr unsigned INLINE_ENTRIES = 6, CHUNK_ENTRIES = 32;
 
 /// Raw room for entries: they stay in place until the call ends.
-template <unsigned N> struct entry_room {
+template <unsigned N>
+struct entry_room {
     alignas(poll_table_entry) u8 bytes[N * sizeof(poll_table_entry)];
     unsigned used = 0;
     poll_table_entry *at(unsigned i) { return reinterpret_cast<poll_table_entry *>(bytes) + i; }
@@ -129,7 +130,8 @@ poll_wqueues::~poll_wqueues()
 }
 
 /// Run `look` (returns how many are ready; registers while pt is given) until it finds something or the time is over.
-template <class F> result<int> poll_loop(u64 expires, F look)
+template <class F>
+result<int> poll_loop(u64 expires, F look)
 {
     poll_wqueues pwq;
     poll_table *pt = expires ? &pwq.pt : nullptr;
@@ -189,7 +191,8 @@ constexpr u32 POLLOUT_SET = POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR;
 constexpr u32 POLLEX_SET = POLLPRI;
 
 /// One pass over the bitmaps: bits ready, or -EBADF.
-int select_look(unsigned n, unsigned words, const u64 *in, u64 *out, poll_wqueues &pwq, poll_table *pt)
+int select_look(unsigned n, unsigned words, const u64 *in, u64 *out, poll_wqueues &pwq,
+                poll_table *pt)
 {
     constexpr u32 sets[3] = {POLLIN_SET, POLLOUT_SET, POLLEX_SET};
     int ready = 0;

@@ -5,8 +5,8 @@
 // and seek back). A show function may hold spinlocks while it prints, so printing never allocates: when the buffer is
 // too small the text is thrown away and made again in one of twice the size. The buffer belongs to the open file.
 
-#include "fs/pseudo.h"
 #include "fs/seq_file.h"
+#include "fs/pseudo.h"
 #include "lib/string.h"
 #include "mm/vmalloc.h"
 

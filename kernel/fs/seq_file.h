@@ -28,9 +28,12 @@ using seq_store = int (*)(char *text, size_t n, void *private_data);
 
 /// Publish a text file at `path` below /proc ("net/udp"), /sys/kernel/debug ("net/rings") or /sys; parent directories are made.
 /// `store` null: read-only. Mode 0444/0644 resp. Any time after vfs_caches_init. [P]
-int proc_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
-int debugfs_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
-int sysfs_create(const char *path, seq_show show, void *private_data = nullptr, seq_store store = nullptr);
+int proc_create(const char *path, seq_show show, void *private_data = nullptr,
+                seq_store store = nullptr);
+int debugfs_create(const char *path, seq_show show, void *private_data = nullptr,
+                   seq_store store = nullptr);
+int sysfs_create(const char *path, seq_show show, void *private_data = nullptr,
+                 seq_store store = nullptr);
 /// Remove a file or a whole directory (a network device that goes away); open files stay usable, so `private_data` must outlive
 /// them. 0 or -ENOENT. [P]
 int proc_remove(const char *path);

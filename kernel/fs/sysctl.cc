@@ -21,7 +21,10 @@ void sysctl_show(seq_file *m)
     seq_putc(m, '\n');
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
+bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n';
+}
 
 /// One signed decimal, octal or hexadecimal number within int.
 bool parse_int(const char *&s, int *out)
@@ -69,7 +72,8 @@ int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi
     char full[256];
     if (n > 8 || snprintf(full, sizeof full, "sys/%s", path) >= static_cast<int>(sizeof full))
         return -EINVAL;
-    auto *s = static_cast<sysctl_ints *>(kmalloc(sizeof(sysctl_ints), GFP_KERNEL)); // kept for ever, like the file
+    auto *s = static_cast<sysctl_ints *>(
+        kmalloc(sizeof(sysctl_ints), GFP_KERNEL)); // kept for ever, like the file
     if (!s)
         return -ENOMEM;
     *s = {values, n, lo, hi};

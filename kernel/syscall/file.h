@@ -74,16 +74,19 @@ result<void> sys_rmdir(user_ptr<const char> name);
 result<void> sys_unlink(user_ptr<const char> name);
 result<void> sys_unlinkat(int dfd, user_ptr<const char> name, u32 flags);
 result<void> sys_rename(user_ptr<const char> from, user_ptr<const char> to);
-result<void> sys_renameat(int from_dfd, user_ptr<const char> from, int to_dfd, user_ptr<const char> to);
-result<void> sys_renameat2(int from_dfd, user_ptr<const char> from, int to_dfd, user_ptr<const char> to, u32 flags);
+result<void> sys_renameat(int from_dfd, user_ptr<const char> from, int to_dfd,
+                          user_ptr<const char> to);
+result<void> sys_renameat2(int from_dfd, user_ptr<const char> from, int to_dfd,
+                           user_ptr<const char> to, u32 flags);
 result<void> sys_link(user_ptr<const char> from, user_ptr<const char> to);
-result<void> sys_linkat(int from_dfd, user_ptr<const char> from, int to_dfd, user_ptr<const char> to, u32 flags);
+result<void> sys_linkat(int from_dfd, user_ptr<const char> from, int to_dfd,
+                        user_ptr<const char> to, u32 flags);
 result<void> sys_symlink(user_ptr<const char> target, user_ptr<const char> name);
 result<void> sys_symlinkat(user_ptr<const char> target, int dfd, user_ptr<const char> name);
 result<void> sys_mknod(user_ptr<const char> name, u32 mode, u32 dev);
 result<void> sys_mknodat(int dfd, user_ptr<const char> name, u32 mode, u32 dev);
-result<void> sys_mount(user_ptr<const char> dev, user_ptr<const char> dir, user_ptr<const char> type, u64 flags,
-                       user_ptr<const char> data);
+result<void> sys_mount(user_ptr<const char> dev, user_ptr<const char> dir,
+                       user_ptr<const char> type, u64 flags, user_ptr<const char> data);
 result<void> sys_umount2(user_ptr<const char> dir, u32 flags);
 
 // file_attr.cc
@@ -96,14 +99,17 @@ result<void> sys_chown(user_ptr<const char> name, u32 uid, u32 gid);
 result<void> sys_lchown(user_ptr<const char> name, u32 uid, u32 gid);
 result<void> sys_fchown(int fd, u32 uid, u32 gid);
 result<void> sys_fchownat(int dfd, user_ptr<const char> name, u32 uid, u32 gid, u32 flags);
-result<void> sys_utimensat(int dfd, user_ptr<const char> name, user_ptr<timespec64_abi> times, u32 flags);
+result<void> sys_utimensat(int dfd, user_ptr<const char> name, user_ptr<timespec64_abi> times,
+                           u32 flags);
 result<void> sys_utimes(user_ptr<const char> name, user_ptr<timeval_abi> times);
 result<void> sys_utime(user_ptr<const char> name, user_ptr<s64> times);
 result<void> sys_futimesat(int dfd, user_ptr<const char> name, user_ptr<timeval_abi> times);
 
 // poll.cc
 result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms);
-result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask, u64 sigsetsize);
-result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timeval_abi> timeout);
-result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timespec64_abi> timeout,
-                         user_ptr<u64> sig);
+result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask,
+                      u64 sigsetsize);
+result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex,
+                       user_ptr<timeval_abi> timeout);
+result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex,
+                         user_ptr<timespec64_abi> timeout, user_ptr<u64> sig);

@@ -92,7 +92,8 @@ result<void> change_owner(const path_ref &p, u32 uid, u32 gid)
         return error{EROFS};
     if (t->euid != 0) {
         bool owner = static_cast<u32>(t->euid) == i->uid;
-        if ((uid != ~0u && (!owner || uid != i->uid)) || (gid != ~0u && (!owner || gid != static_cast<u32>(t->egid))))
+        if ((uid != ~0u && (!owner || uid != i->uid)) ||
+            (gid != ~0u && (!owner || gid != static_cast<u32>(t->egid))))
             return error{EPERM};
     }
     if (uid != ~0u)
@@ -125,7 +126,8 @@ result<void> sys_fchownat(int dfd, user_ptr<const char> name, u32 uid, u32 gid, 
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return error{EINVAL};
-    u32 how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+    u32 how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+              (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
     return change_owner(TRY(user_path_at(dfd, name, how)), uid, gid);
 }
 
@@ -151,7 +153,8 @@ result<void> change_times(const path_ref &p, const timespec64_abi t[2])
 {
     inode *i = p.ino();
     for (int k = 0; k < 2; k++)
-        if (t[k].nsec != UTIME_NOW && t[k].nsec != UTIME_OMIT && (t[k].nsec < 0 || t[k].nsec >= NSEC))
+        if (t[k].nsec != UTIME_NOW && t[k].nsec != UTIME_OMIT &&
+            (t[k].nsec < 0 || t[k].nsec >= NSEC))
             return error{EINVAL};
     if (t[0].nsec == UTIME_OMIT && t[1].nsec == UTIME_OMIT)
         return {};
@@ -175,7 +178,8 @@ result<void> change_times(const path_ref &p, const timespec64_abi t[2])
 constexpr timespec64_abi BOTH_NOW[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
 } // namespace
 
-result<void> sys_utimensat(int dfd, user_ptr<const char> name, user_ptr<timespec64_abi> times, u32 flags)
+result<void> sys_utimensat(int dfd, user_ptr<const char> name, user_ptr<timespec64_abi> times,
+                           u32 flags)
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return error{EINVAL};
@@ -184,7 +188,8 @@ result<void> sys_utimensat(int dfd, user_ptr<const char> name, user_ptr<timespec
         TRY_VOID(copy_from_user(t, times.cast<const void>(), sizeof t));
     if (!name && dfd != AT_FDCWD)
         return change_times(TRY(path_of_fd(dfd)), t);
-    u32 how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+    u32 how = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+              (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
     return change_times(TRY(user_path_at(dfd, name, how)), t);
 }
 

@@ -50,7 +50,8 @@ result<size_t> read_dir(int fd, user_ptr<void> buf, u32 n, bool old_format)
     file_ptr f = TRY(fget(fd));
     if (!f->f_op->iterate)
         return error{ENOTDIR};
-    getdents_buffer b{{fill_entry, nullptr}, nullptr, 0, min<size_t>(n, DIR_BUFFER), old_format, false};
+    getdents_buffer b{{fill_entry, nullptr},      nullptr,    0,
+                      min<size_t>(n, DIR_BUFFER), old_format, false};
     b.buf = static_cast<u8 *>(kmalloc(max<size_t>(b.size, 1), GFP_KERNEL));
     if (!b.buf)
         return error{ENOMEM};
@@ -167,7 +168,8 @@ result<void> sys_unlink(user_ptr<const char> name)
     return sys_unlinkat(AT_FDCWD, name, 0);
 }
 
-result<void> sys_renameat2(int from_dfd, user_ptr<const char> ufrom, int to_dfd, user_ptr<const char> uto, u32 flags)
+result<void> sys_renameat2(int from_dfd, user_ptr<const char> ufrom, int to_dfd,
+                           user_ptr<const char> uto, u32 flags)
 {
     constexpr u32 RENAME_NOREPLACE = 1;
     if (flags & ~RENAME_NOREPLACE)
@@ -178,7 +180,8 @@ result<void> sys_renameat2(int from_dfd, user_ptr<const char> ufrom, int to_dfd,
     return do_renameat(from_dfd, from.c_str(), to_dfd, to.c_str(), flags);
 }
 
-result<void> sys_renameat(int from_dfd, user_ptr<const char> from, int to_dfd, user_ptr<const char> to)
+result<void> sys_renameat(int from_dfd, user_ptr<const char> from, int to_dfd,
+                          user_ptr<const char> to)
 {
     return sys_renameat2(from_dfd, from, to_dfd, to, 0);
 }
@@ -188,7 +191,8 @@ result<void> sys_rename(user_ptr<const char> from, user_ptr<const char> to)
     return sys_renameat2(AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 
-result<void> sys_linkat(int from_dfd, user_ptr<const char> ufrom, int to_dfd, user_ptr<const char> uto, u32 flags)
+result<void> sys_linkat(int from_dfd, user_ptr<const char> ufrom, int to_dfd,
+                        user_ptr<const char> uto, u32 flags)
 {
     constexpr u32 AT_SYMLINK_FOLLOW = 0x400, AT_EMPTY_PATH = 0x1000;
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
@@ -196,7 +200,8 @@ result<void> sys_linkat(int from_dfd, user_ptr<const char> ufrom, int to_dfd, us
     user_path from, to;
     TRY_VOID(from.get(ufrom.addr()));
     TRY_VOID(to.get(uto.addr()));
-    u32 how = (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+    u32 how = (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) |
+              (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
     return do_linkat(from_dfd, from.c_str(), to_dfd, to.c_str(), how);
 }
 
@@ -244,8 +249,8 @@ result<void> optional_string(user_path &to, u64 addr, const char **s)
 }
 } // namespace
 
-result<void> sys_mount(user_ptr<const char> udev, user_ptr<const char> udir, user_ptr<const char> utype, u64 flags,
-                       user_ptr<const char> udata)
+result<void> sys_mount(user_ptr<const char> udev, user_ptr<const char> udir,
+                       user_ptr<const char> utype, u64 flags, user_ptr<const char> udata)
 {
     user_path dev, dir, type, data;
     const char *dev_s, *type_s, *data_s;

@@ -10,23 +10,26 @@
 namespace
 {
 /// A descriptor's file for one call.
-class fd_ref : pinned {
-  public:
+class fd_ref : pinned
+{
+public:
     explicit fd_ref(int fd) { f_ = fget_light(fd, &put_); }
     ~fd_ref() { fput_light(f_, put_); }
     explicit operator bool() const { return f_; }
     file *operator->() const { return f_; }
     file *get() const { return f_; }
 
-  private:
+private:
     file *f_;
     bool put_;
 };
 
 /// The position lock, for files that have a position: a reader blocked on a pipe or socket must not hold up writers.
-class pos_guard : pinned {
-  public:
-    explicit pos_guard(file *f) : f_{s_isreg(f->f_inode->mode) || s_isdir(f->f_inode->mode) ? f : nullptr}
+class pos_guard : pinned
+{
+public:
+    explicit pos_guard(file *f)
+        : f_{s_isreg(f->f_inode->mode) || s_isdir(f->f_inode->mode) ? f : nullptr}
     {
         if (f_)
             f_->f_pos_lock.lock();
@@ -37,7 +40,7 @@ class pos_guard : pinned {
             f_->f_pos_lock.unlock();
     }
 
-  private:
+private:
     file *f_;
 };
 

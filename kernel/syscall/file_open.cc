@@ -93,8 +93,16 @@ result<int> sys_dup2(u32 old_fd, u32 new_fd)
 namespace
 {
 enum fcntl_cmd : u32 {
-    F_DUPFD = 0, F_GETFD = 1, F_SETFD = 2, F_GETFL = 3, F_SETFL = 4, F_SETOWN = 8, F_GETOWN = 9, F_DUPFD_CLOEXEC = 1030,
-    F_SETPIPE_SZ = 1031, F_GETPIPE_SZ = 1032,
+    F_DUPFD = 0,
+    F_GETFD = 1,
+    F_SETFD = 2,
+    F_GETFL = 3,
+    F_SETFL = 4,
+    F_SETOWN = 8,
+    F_GETOWN = 9,
+    F_DUPFD_CLOEXEC = 1030,
+    F_SETPIPE_SZ = 1031,
+    F_GETPIPE_SZ = 1032,
 };
 constexpr u32 FD_CLOEXEC = 1;
 constexpr u32 SETFL_MASK = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
@@ -145,8 +153,8 @@ result<s64> sys_fcntl(u32 fd, u32 cmd, u64 arg)
 
 namespace
 {
-constexpr u32 FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIOASYNC = 0x5452, FIONREAD = 0x541B,
-              FIOQSIZE = 0x5460;
+constexpr u32 FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIOASYNC = 0x5452,
+              FIONREAD = 0x541B, FIOQSIZE = 0x5460;
 
 result<s64> set_flag(file *f, u32 flag, u64 arg)
 {
@@ -200,7 +208,8 @@ result<void> sys_pipe2(user_ptr<void> ufds, u32 flags)
     int fds[2];
     fds[0] = TRY(get_unused_fd_flags(flags));
     auto second = get_unused_fd_flags(flags);
-    auto copied = second ? (fds[1] = *second, copy_to_user(ufds, fds, sizeof fds)) : result<void>{second.fail()};
+    auto copied = second ? (fds[1] = *second, copy_to_user(ufds, fds, sizeof fds))
+                         : result<void>{second.fail()};
     if (!copied) {
         put_unused_fd(fds[0]);
         if (second)

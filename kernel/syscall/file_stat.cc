@@ -8,7 +8,8 @@
 
 namespace
 {
-constexpr u32 AT_SYMLINK_NOFOLLOW = 0x100, AT_EACCESS = 0x200, AT_NO_AUTOMOUNT = 0x800, AT_EMPTY_PATH = 0x1000;
+constexpr u32 AT_SYMLINK_NOFOLLOW = 0x100, AT_EACCESS = 0x200, AT_NO_AUTOMOUNT = 0x800,
+              AT_EMPTY_PATH = 0x1000;
 constexpr u64 NSEC = 1'000'000'000;
 
 /// struct stat of x86_64.
@@ -88,7 +89,8 @@ result<path_ref> user_path_at(int dfd, user_ptr<const char> uname, u32 lookup)
 
 u32 lookup_flags(u32 at_flags)
 {
-    return (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (at_flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+    return (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+           (at_flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 }
 } // namespace
 
@@ -164,7 +166,8 @@ result<void> copy_statfs(const inode *i, const mount *m, user_ptr<void> buf)
     s.flags = 0x20 | (m ? m->flags & 0xf : 0); // ST_VALID and the mount's ro, nosuid, nodev, noexec
     if (sb && sb->max_pages) {
         s.blocks = sb->max_pages;
-        s.bfree = s.bavail = sb->max_pages - min(sb->max_pages, sb->used_pages.load(std::memory_order_relaxed));
+        s.bfree = s.bavail =
+            sb->max_pages - min(sb->max_pages, sb->used_pages.load(std::memory_order_relaxed));
         s.files = sb->max_pages;
         s.ffree = sb->max_pages - min(sb->max_pages, sb->nr_inodes.load(std::memory_order_relaxed));
     }
@@ -191,7 +194,8 @@ result<void> sys_faccessat2(int dfd, user_ptr<const char> name, u32 mode, u32 fl
         return error{EINVAL};
     path_ref p = TRY(user_path_at(dfd, name, lookup_flags(flags)));
     const inode *i = p.ino();
-    if ((mode & MAY_WRITE) && p->mnt && (p->mnt->flags & MS_RDONLY) && (s_isreg(i->mode) || s_isdir(i->mode)))
+    if ((mode & MAY_WRITE) && p->mnt && (p->mnt->flags & MS_RDONLY) &&
+        (s_isreg(i->mode) || s_isdir(i->mode)))
         return error{EROFS};
     return inode_permission(i, mode);
 }

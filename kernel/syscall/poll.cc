@@ -19,7 +19,8 @@ u64 deadline(u64 ns)
 }
 
 /// A user's relative time (null pointer: for ever). `unit_ns`: of the second field. EINVAL, EFAULT.
-template <class T> result<u64> read_timeout(user_ptr<T> user, s64 T::*fraction, s64 unit_ns)
+template <class T>
+result<u64> read_timeout(user_ptr<T> user, s64 T::*fraction, s64 unit_ns)
 {
     if (!user)
         return FOREVER;
@@ -31,11 +32,13 @@ template <class T> result<u64> read_timeout(user_ptr<T> user, s64 T::*fraction, 
         return u64{0};
     if (static_cast<u64>(t.sec) > FOREVER / NSEC_PER_SEC - 1)
         return FOREVER;
-    return deadline(static_cast<u64>(t.sec) * NSEC_PER_SEC + static_cast<u64>(t.*fraction * unit_ns));
+    return deadline(static_cast<u64>(t.sec) * NSEC_PER_SEC +
+                    static_cast<u64>(t.*fraction * unit_ns));
 }
 
 /// Store what is left of the time, as Linux does. A failing store changes nothing else.
-template <class T> void write_remaining(user_ptr<T> user, u64 expires, s64 T::*fraction, s64 unit_ns)
+template <class T>
+void write_remaining(user_ptr<T> user, u64 expires, s64 T::*fraction, s64 unit_ns)
 {
     if (!user || expires == FOREVER)
         return;
@@ -53,7 +56,8 @@ result<int> poll_copied(pollfd *fds, user_ptr<pollfd> ufds, u32 n, u64 expires)
     TRY_VOID(copy_from_user(fds, ufds.cast<const void>(), n * sizeof(pollfd)));
     int ready = TRY(do_poll(fds, n, expires));
     for (u32 i = 0; i < n; i++)
-        TRY_VOID(put_user(user_ptr<s16>{(ufds + i).addr() + offsetof(pollfd, revents)}, fds[i].revents));
+        TRY_VOID(
+            put_user(user_ptr<s16>{(ufds + i).addr() + offsetof(pollfd, revents)}, fds[i].revents));
     return ready;
 }
 
@@ -82,7 +86,8 @@ result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms)
     return poll_user(fds, n, expires);
 }
 
-result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask, u64 sigsetsize)
+result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask,
+                      u64 sigsetsize)
 {
     u64 expires = TRY(read_timeout(timeout, &timespec64_abi::nsec, 1));
     TRY_VOID(set_user_sigmask(sigmask, sigsetsize));
@@ -105,7 +110,8 @@ result<void> put_set(user_ptr<u64> to, const u64 *from, unsigned n)
     return to ? copy_to_user(to.cast<void>(), from, (n + 63) / 64 * 8) : result<void>{};
 }
 
-result<int> select_sets(unsigned n, unsigned words, u64 *maps, const user_ptr<u64> sets[3], u64 expires)
+result<int> select_sets(unsigned n, unsigned words, u64 *maps, const user_ptr<u64> sets[3],
+                        u64 expires)
 {
     u64 *in = maps, *out = maps + 3 * words;
     for (unsigned k = 0; k < 3; k++)
@@ -122,7 +128,8 @@ result<int> select_user(int n, const user_ptr<u64> sets[3], u64 expires)
     if (n < 0)
         return error{EINVAL};
     files_struct *files = current()->files;
-    auto count = min(static_cast<unsigned>(n), files ? files_max(files) : 0); // nothing is open beyond
+    auto count =
+        min(static_cast<unsigned>(n), files ? files_max(files) : 0); // nothing is open beyond
     unsigned words = max(1u, (count + 63) / 64);
     u64 fast[6 * FAST_WORDS] = {}, *maps = fast;
     if (words > FAST_WORDS)
@@ -136,7 +143,8 @@ result<int> select_user(int n, const user_ptr<u64> sets[3], u64 expires)
 }
 } // namespace
 
-result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timeval_abi> timeout)
+result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex,
+                       user_ptr<timeval_abi> timeout)
 {
     // Unlike the other calls' times, a timeval may have a second's worth of microseconds too many.
     timeval_abi t{};
@@ -147,7 +155,9 @@ result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64>
         if (sec < 0 || usec < 0)
             return error{EINVAL};
         if (static_cast<u64>(sec) < FOREVER / NSEC_PER_SEC - 1)
-            expires = sec || usec ? deadline(static_cast<u64>(sec) * NSEC_PER_SEC + static_cast<u64>(usec) * NSEC_PER_USEC) : 0;
+            expires = sec || usec ? deadline(static_cast<u64>(sec) * NSEC_PER_SEC +
+                                             static_cast<u64>(usec) * NSEC_PER_USEC)
+                                  : 0;
     }
     const user_ptr<u64> sets[3] = {in, out, ex};
     auto r = select_user(n, sets, expires);
@@ -155,8 +165,8 @@ result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64>
     return r;
 }
 
-result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex, user_ptr<timespec64_abi> timeout,
-                         user_ptr<u64> sig)
+result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex,
+                         user_ptr<timespec64_abi> timeout, user_ptr<u64> sig)
 {
     u64 mask[2] = {0, 0}; // address of the set and its size
     if (sig)

@@ -7,13 +7,28 @@
 
 namespace
 {
-bool is_control(u8 c) { return c < 32 || c == 127; }
-bool is_continuation(u8 c) { return (c & 0xc0) == 0x80; } // of a UTF-8 sequence
+bool is_control(u8 c)
+{
+    return c < 32 || c == 127;
+}
+bool is_continuation(u8 c)
+{
+    return (c & 0xc0) == 0x80;
+} // of a UTF-8 sequence
 
-u8 &at(tty_struct *t, u32 i) { return t->buf[i % N_TTY_BUF_SIZE]; }
-u8 special(const tty_struct *t, unsigned which) { return t->termios.t.cc[which]; }
+u8 &at(tty_struct *t, u32 i)
+{
+    return t->buf[i % N_TTY_BUF_SIZE];
+}
+u8 special(const tty_struct *t, unsigned which)
+{
+    return t->termios.t.cc[which];
+}
 /// Whether c is the special character `which`; 0 means "none".
-bool is_special(const tty_struct *t, u8 c, unsigned which) { return special(t, which) && c == special(t, which); }
+bool is_special(const tty_struct *t, u8 c, unsigned which)
+{
+    return special(t, which) && c == special(t, which);
+}
 
 void put(tty_struct *t, const char *s, size_t n)
 {
@@ -100,7 +115,10 @@ void erase_char(tty_struct *t)
         put(t, "\b \b", 3);
 }
 
-bool is_word(u8 c) { return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_' || c >= 128; }
+bool is_word(u8 c)
+{
+    return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '_' || c >= 128;
+}
 
 void erase_word(tty_struct *t)
 {
@@ -140,7 +158,10 @@ void reprint(tty_struct *t)
 /// ^C, ^\, ^Z: a signal to the foreground group; what was typed is forgotten.
 bool signal_char(tty_struct *t, u8 c)
 {
-    unsigned sig = is_special(t, c, VINTR) ? SIGINT : is_special(t, c, VQUIT) ? SIGQUIT : is_special(t, c, VSUSP) ? SIGTSTP : 0;
+    unsigned sig = is_special(t, c, VINTR)   ? SIGINT
+                   : is_special(t, c, VQUIT) ? SIGQUIT
+                   : is_special(t, c, VSUSP) ? SIGTSTP
+                                             : 0;
     if (!l_flag(t, ISIG) || !sig)
         return false;
     if (!l_flag(t, NOFLSH))

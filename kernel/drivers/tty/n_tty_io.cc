@@ -116,7 +116,8 @@ namespace
 /// Whether a read need not wait: a complete line, or `want` bytes. `input` held or not.
 bool readable(tty_struct *t, u32 want)
 {
-    return l_flag(t, ICANON) ? read_once(t->lines) != 0 : read_once(t->head) - read_once(t->tail) >= want;
+    return l_flag(t, ICANON) ? read_once(t->lines) != 0
+                             : read_once(t->head) - read_once(t->tail) >= want;
 }
 
 /// Sleep until readable() or `timeout` jiffies are over: what is left, or -ERESTARTSYS.
@@ -189,7 +190,9 @@ struct raw_rules {
 raw_rules rules_of(const tty_struct *t, size_t n)
 {
     u8 vmin = t->termios.t.cc[VMIN], vtime = t->termios.t.cc[VTIME];
-    s64 timeout = vtime ? static_cast<s64>(vtime) * static_cast<s64>(HZ / 10) : vmin ? MAX_SCHEDULE_TIMEOUT : 0;
+    s64 timeout = vtime  ? static_cast<s64>(vtime) * static_cast<s64>(HZ / 10)
+                  : vmin ? MAX_SCHEDULE_TIMEOUT
+                         : 0;
     return {static_cast<u32>(min<size_t>(vmin ? vmin : 1, n)), timeout};
 }
 
@@ -242,7 +245,7 @@ result<size_t> n_tty_read(tty_struct *t, file *f, iov_iter &to)
             why = no_wait ? errno_t{} : EAGAIN;
         else if (l_flag(t, ICANON) || t->termios.t.cc[VMIN])
             continue; // another reader was faster, or the mode changed
-        break; // VMIN 0: the time is over, nothing came
+        break;        // VMIN 0: the time is over, nothing came
     }
     if (!why && !to.copy_to(bytes, got))
         why = EFAULT;

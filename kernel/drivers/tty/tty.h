@@ -23,13 +23,29 @@ struct ktermios2 {
     u32 ispeed, ospeed;
 };
 static_assert(sizeof(ktermios) == 36 && sizeof(ktermios2) == 44);
-constexpr u32 IGNCR = 0200, ICRNL = 0400, INLCR = 0100, ISTRIP = 040, IXON = 02000, IXANY = 04000, IMAXBEL = 020000,
-              IUTF8 = 040000;
+constexpr u32 IGNCR = 0200, ICRNL = 0400, INLCR = 0100, ISTRIP = 040, IXON = 02000, IXANY = 04000,
+              IMAXBEL = 020000, IUTF8 = 040000;
 constexpr u32 OPOST = 1, ONLCR = 4, OCRNL = 010, ONOCR = 020, ONLRET = 040, XTABS = 014000;
-constexpr u32 ISIG = 1, ICANON = 2, ECHO = 010, ECHOE = 020, ECHOK = 040, ECHONL = 0100, NOFLSH = 0200, TOSTOP = 0400,
-              ECHOCTL = 01000, ECHOKE = 04000, IEXTEN = 0100000;
+constexpr u32 ISIG = 1, ICANON = 2, ECHO = 010, ECHOE = 020, ECHOK = 040, ECHONL = 0100,
+              NOFLSH = 0200, TOSTOP = 0400, ECHOCTL = 01000, ECHOKE = 04000, IEXTEN = 0100000;
 enum : unsigned {
-    VINTR, VQUIT, VERASE, VKILL, VEOF, VTIME, VMIN, VSWTC, VSTART, VSTOP, VSUSP, VEOL, VREPRINT, VDISCARD, VWERASE, VLNEXT, VEOL2,
+    VINTR,
+    VQUIT,
+    VERASE,
+    VKILL,
+    VEOF,
+    VTIME,
+    VMIN,
+    VSWTC,
+    VSTART,
+    VSTOP,
+    VSUSP,
+    VEOL,
+    VREPRINT,
+    VDISCARD,
+    VWERASE,
+    VLNEXT,
+    VEOL2,
 };
 struct winsize {
     u16 row, col, xpixel, ypixel;
@@ -45,9 +61,10 @@ struct tty_struct : pinned {
     mutex input{"tty.input"};
     u8 buf[N_TTY_BUF_SIZE];
     bool line_end[N_TTY_BUF_SIZE] = {}; // the byte ends a line (canonical mode)
-    u32 head = 0, canon_head = 0, tail = 0; // counters: tail ≤ canon_head ≤ head; up to canon_head lines are complete
-    u32 lines = 0;                      // complete lines not yet read
-    bool literal_next = false;          // ^V was typed
+    u32 head = 0, canon_head = 0,
+        tail = 0;  // counters: tail ≤ canon_head ≤ head; up to canon_head lines are complete
+    u32 lines = 0; // complete lines not yet read
+    bool literal_next = false; // ^V was typed
     wait_queue_head read_wait;
 
     mutex output{"tty.output"};
@@ -71,9 +88,18 @@ void tty_receive(u8 c);
 /// Boot: registers /dev/console, tty and ttyS0, starts the kthread.
 int tty_init();
 
-inline bool i_flag(const tty_struct *t, u32 f) { return t->termios.t.iflag & f; }
-inline bool o_flag(const tty_struct *t, u32 f) { return t->termios.t.oflag & f; }
-inline bool l_flag(const tty_struct *t, u32 f) { return t->termios.t.lflag & f; }
+inline bool i_flag(const tty_struct *t, u32 f)
+{
+    return t->termios.t.iflag & f;
+}
+inline bool o_flag(const tty_struct *t, u32 f)
+{
+    return t->termios.t.oflag & f;
+}
+inline bool l_flag(const tty_struct *t, u32 f)
+{
+    return t->termios.t.lflag & f;
+}
 
 // n_tty.cc
 /// One byte from the line through editing, echo and signals. [P]

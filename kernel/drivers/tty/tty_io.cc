@@ -15,8 +15,11 @@ tty_struct *the_tty;
 
 /// Linux's tty_std_termios.
 constexpr ktermios2 std_termios{
-    {ICRNL | IXON, OPOST | ONLCR, B38400 | CS8 | CREAD | HUPCL | CLOCAL,
-     ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN, 0,
+    {ICRNL | IXON,
+     OPOST | ONLCR,
+     B38400 | CS8 | CREAD | HUPCL | CLOCAL,
+     ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
+     0,
      {3, 034, 0177, 025, 4, 0, 1, 0, 021, 023, 032, 0, 022, 017, 027, 026, 0, 0, 0}},
     38400,
     38400,
@@ -29,7 +32,8 @@ result<void> tty_open(inode *i, file *f)
         return error{ENXIO};
     f->private_data = the_tty;
     // A session leader without a terminal gets this one; opening the console or /dev/tty never does that.
-    if (i->rdev == DEV_TTYS0 && s && s->leader && !s->tty && !read_once(the_tty->session) && !(f->f_flags & O_NOCTTY)) {
+    if (i->rdev == DEV_TTYS0 && s && s->leader && !s->tty && !read_once(the_tty->session) &&
+        !(f->f_flags & O_NOCTTY)) {
         auto r = tty_set_controlling(the_tty, false);
         (void)r;
     }
@@ -85,7 +89,8 @@ bool rx_pop(tty_struct *t, u8 *c)
             n_tty_receive_char(t, c);
         wait_queue w;
         prepare_to_wait(&t->rx_wait, &w, TASK_INTERRUPTIBLE);
-        if (t->rx_tail.load(std::memory_order_relaxed) == t->rx_head.load(std::memory_order_acquire))
+        if (t->rx_tail.load(std::memory_order_relaxed) ==
+            t->rx_head.load(std::memory_order_acquire))
             schedule();
         finish_wait(&t->rx_wait, &w);
     }

@@ -7,10 +7,28 @@
 namespace
 {
 enum tty_cmd : u32 {
-    TCGETS = 0x5401, TCSETS = 0x5402, TCSETSW = 0x5403, TCSETSF = 0x5404, TCSBRK = 0x5409, TCXONC = 0x540A, TCFLSH = 0x540B,
-    TIOCEXCL = 0x540C, TIOCNXCL = 0x540D, TIOCOUTQ = 0x5411, TIOCSTI = 0x5412, TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414,
-    FIONREAD = 0x541B, TIOCSETD = 0x5423, TIOCGETD = 0x5424, TCSBRKP = 0x5425, TIOCGDEV = 0x80045432,
-    TCGETS2 = 0x802C542A, TCSETS2 = 0x402C542B, TCSETSW2 = 0x402C542C, TCSETSF2 = 0x402C542D,
+    TCGETS = 0x5401,
+    TCSETS = 0x5402,
+    TCSETSW = 0x5403,
+    TCSETSF = 0x5404,
+    TCSBRK = 0x5409,
+    TCXONC = 0x540A,
+    TCFLSH = 0x540B,
+    TIOCEXCL = 0x540C,
+    TIOCNXCL = 0x540D,
+    TIOCOUTQ = 0x5411,
+    TIOCSTI = 0x5412,
+    TIOCGWINSZ = 0x5413,
+    TIOCSWINSZ = 0x5414,
+    FIONREAD = 0x541B,
+    TIOCSETD = 0x5423,
+    TIOCGETD = 0x5424,
+    TCSBRKP = 0x5425,
+    TIOCGDEV = 0x80045432,
+    TCGETS2 = 0x802C542A,
+    TCSETS2 = 0x402C542B,
+    TCSETSW2 = 0x402C542C,
+    TCSETSF2 = 0x402C542D,
 };
 
 /// Output is polled, so it is always drained; only a flush of the input is left to do.
@@ -80,7 +98,8 @@ result<s64> flow(tty_struct *t, u64 what)
     return s64{0};
 }
 
-template <class T> result<s64> give(u64 arg, const T &v)
+template <class T>
+result<s64> give(u64 arg, const T &v)
 {
     TRY_VOID(put_user(user_ptr<T>{arg}, v));
     return s64{0};

@@ -89,7 +89,8 @@ result<void> tty_set_controlling(tty_struct *t, bool steal)
 
 namespace
 {
-constexpr u32 TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429;
+constexpr u32 TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422,
+              TIOCGSID = 0x5429;
 
 /// Does a process of group `pgrp` exist in `session`?
 bool group_in_session(s32 pgrp, s32 session)

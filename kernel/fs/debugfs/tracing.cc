@@ -15,12 +15,30 @@ bool emit_to_seq(void *arg, const char *text, size_t n)
     return !m->overflow;
 }
 
-void show_trace(seq_file *m) { trace_print(emit_to_seq, m); }
-void show_stats(seq_file *m) { trace_print_stats(emit_to_seq, m); }
-void show_events(seq_file *m) { trace_print_events(emit_to_seq, m); }
-void show_set_event(seq_file *m) { trace_print_set_events(emit_to_seq, m); }
-void show_on(seq_file *m) { seq_puts(m, trace_is_on() ? "1\n" : "0\n"); }
-void show_size(seq_file *m) { seq_printf(m, "%u\n", trace_ring_bytes() / 1024); }
+void show_trace(seq_file *m)
+{
+    trace_print(emit_to_seq, m);
+}
+void show_stats(seq_file *m)
+{
+    trace_print_stats(emit_to_seq, m);
+}
+void show_events(seq_file *m)
+{
+    trace_print_events(emit_to_seq, m);
+}
+void show_set_event(seq_file *m)
+{
+    trace_print_set_events(emit_to_seq, m);
+}
+void show_on(seq_file *m)
+{
+    seq_puts(m, trace_is_on() ? "1\n" : "0\n");
+}
+void show_size(seq_file *m)
+{
+    seq_printf(m, "%u\n", trace_ring_bytes() / 1024);
+}
 
 int store_trace(char *, size_t, void *)
 {
@@ -28,7 +46,10 @@ int store_trace(char *, size_t, void *)
     return 0;
 }
 
-int store_set_event(char *text, size_t n, void *) { return trace_set_events(text, n); }
+int store_set_event(char *text, size_t n, void *)
+{
+    return trace_set_events(text, n);
+}
 
 /// A number and nothing else but a newline.
 bool parse(const char *text, u64 *v)

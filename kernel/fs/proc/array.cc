@@ -25,7 +25,11 @@ char state_char(const task_struct *t)
     if (u32 e = t->exit_state.load())
         return e & EXIT_ZOMBIE ? 'Z' : 'X';
     u32 s = t->state.load();
-    return s & TASK_INTERRUPTIBLE ? 'S' : s & TASK_UNINTERRUPTIBLE ? 'D' : s & TASK_STOPPED ? 'T' : s & TASK_DEAD ? 'X' : 'R';
+    return s & TASK_INTERRUPTIBLE     ? 'S'
+           : s & TASK_UNINTERRUPTIBLE ? 'D'
+           : s & TASK_STOPPED         ? 'T'
+           : s & TASK_DEAD            ? 'X'
+                                      : 'R';
 }
 
 const char *state_name(char c)
@@ -101,18 +105,20 @@ s32 (*tty_foreground_pgrp)(void *tty);
 void show_pid_stat(seq_file *m, task_struct *t)
 {
     task_facts f = collect(t);
-    seq_printf(m, "%d (%s) %c %d %d %d %d %d %u 0 0 0 0", t->pid, t->comm, state_char(t), f.ppid, f.pgrp, f.session, f.tty_nr,
-               f.tpgid, t->flags & PF_KTHREAD ? 0x200000u : 0x400000u);
+    seq_printf(m, "%d (%s) %c %d %d %d %d %d %u 0 0 0 0", t->pid, t->comm, state_char(t), f.ppid,
+               f.pgrp, f.session, f.tty_nr, f.tpgid, t->flags & PF_KTHREAD ? 0x200000u : 0x400000u);
     for (u64 ns : {f.utime, f.stime, f.cutime, f.cstime})
         seq_printf(m, " %llu", ull(ns / NSEC_PER_TICK));
-    seq_printf(m, " %d %d %u 0 %llu %llu %llu %llu", 20 + t->nice, t->nice, f.threads, ull(t->start_time / NSEC_PER_TICK),
-               ull(f.vsize), ull(f.rss), ull(f.stack_limit));
+    seq_printf(m, " %d %d %u 0 %llu %llu %llu %llu", 20 + t->nice, t->nice, f.threads,
+               ull(t->start_time / NSEC_PER_TICK), ull(f.vsize), ull(f.rss), ull(f.stack_limit));
     // startcode endcode startstack kstkesp kstkeip
-    seq_printf(m, " 0 0 %llu 0 0 %llu %llu %llu %llu", ull(f.start_stack), ull(t->sig.pending.mask & 0x7fffffff),
-               ull(t->sig.blocked & 0x7fffffff), ull(f.ignored & 0x7fffffff), ull(f.caught & 0x7fffffff));
-    seq_printf(m, " %llu 0 0 %d %u 0 0 0 0 0", ull(reinterpret_cast<u64>(t->wchan)), t->exit_signal, t->cpu);
-    seq_printf(m, " 0 0 %llu %llu %llu %llu %llu %d\n", ull(f.start_brk), ull(f.arg_start), ull(f.arg_end), ull(f.env_start),
-               ull(f.env_end), t->exit_code);
+    seq_printf(m, " 0 0 %llu 0 0 %llu %llu %llu %llu", ull(f.start_stack),
+               ull(t->sig.pending.mask & 0x7fffffff), ull(t->sig.blocked & 0x7fffffff),
+               ull(f.ignored & 0x7fffffff), ull(f.caught & 0x7fffffff));
+    seq_printf(m, " %llu 0 0 %d %u 0 0 0 0 0", ull(reinterpret_cast<u64>(t->wchan)), t->exit_signal,
+               t->cpu);
+    seq_printf(m, " 0 0 %llu %llu %llu %llu %llu %d\n", ull(f.start_brk), ull(f.arg_start),
+               ull(f.arg_end), ull(f.env_start), ull(f.env_end), t->exit_code);
 }
 
 namespace
@@ -158,19 +164,23 @@ void show_pid_status(seq_file *m, task_struct *t)
     show_ids(m, t);
     seq_printf(m, "FDSize:\t%u\nGroups:\t\n", fd_size);
     if (f.vsize)
-        seq_printf(m, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n", ull(f.vsize >> 10),
-                   ull(f.rss * (PAGE_SIZE >> 10)), ull(f.data >> 10));
+        seq_printf(m, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n",
+                   ull(f.vsize >> 10), ull(f.rss * (PAGE_SIZE >> 10)), ull(f.data >> 10));
     seq_printf(m, "Threads:\t%u\n", f.threads);
-    seq_printf(m, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
-               ull(t->sig.pending.mask), ull(f.shared_pending), ull(t->sig.blocked), ull(f.ignored), ull(f.caught));
+    seq_printf(m,
+               "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%"
+               "016llx\n",
+               ull(t->sig.pending.mask), ull(f.shared_pending), ull(t->sig.blocked), ull(f.ignored),
+               ull(f.caught));
     show_cpus(m, t->cpus_allowed);
-    seq_printf(m, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n", ull(t->nvcsw.load()),
-               ull(t->nivcsw.load()));
+    seq_printf(m, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
+               ull(t->nvcsw.load()), ull(t->nivcsw.load()));
 }
 
 void show_pid_statm(seq_file *m, task_struct *t)
 {
     task_facts f;
     read_mm(t, &f);
-    seq_printf(m, "%llu %llu 0 0 0 %llu 0\n", ull(f.vsize / PAGE_SIZE), ull(f.rss), ull(f.data / PAGE_SIZE));
+    seq_printf(m, "%llu %llu 0 0 0 %llu 0\n", ull(f.vsize / PAGE_SIZE), ull(f.rss),
+               ull(f.data / PAGE_SIZE));
 }

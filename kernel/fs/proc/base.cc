@@ -40,7 +40,8 @@ result<dentry *> proc_instantiate(dentry *parent, const char *name, size_t len, 
     return d;
 }
 
-inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop, const file_operations *fop)
+inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop,
+                      const file_operations *fop)
 {
     auto *data = static_cast<proc_pid *>(kmalloc(sizeof(proc_pid), GFP_KERNEL));
     if (data)
@@ -94,20 +95,20 @@ void show_limits(seq_file *m, task_struct *t)
         unsigned nr;
     };
     static const limit_name names[] = {
-        {"Max cpu time", "seconds", 0},       {"Max file size", "bytes", 1},        {"Max data size", "bytes", 2},
-        {"Max stack size", "bytes", 3},       {"Max core file size", "bytes", 4},   {"Max resident set", "bytes", 5},
-        {"Max processes", "processes", 6},    {"Max open files", "files", 7},       {"Max locked memory", "bytes", 8},
-        {"Max address space", "bytes", 9},    {"Max file locks", "locks", 10},      {"Max pending signals", "signals", 11},
-        {"Max msgqueue size", "bytes", 12},   {"Max nice priority", "", 13},        {"Max realtime priority", "", 14},
-        {"Max realtime timeout", "us", 15},
+        {"Max cpu time", "seconds", 0},     {"Max file size", "bytes", 1},
+        {"Max data size", "bytes", 2},      {"Max stack size", "bytes", 3},
+        {"Max core file size", "bytes", 4}, {"Max resident set", "bytes", 5},
+        {"Max processes", "processes", 6},  {"Max open files", "files", 7},
+        {"Max locked memory", "bytes", 8},  {"Max address space", "bytes", 9},
+        {"Max file locks", "locks", 10},    {"Max pending signals", "signals", 11},
+        {"Max msgqueue size", "bytes", 12}, {"Max nice priority", "", 13},
+        {"Max realtime priority", "", 14},  {"Max realtime timeout", "us", 15},
     };
     rlimit64 rlim[RLIM_NLIMITS];
     {
         spin_guard<irqsave> g{tasklist_lock};
-        if (!t->signal) {
-            m->error = ESRCH;
-            return;
-        }
+        if (!t->signal)
+            return; // a kernel thread, or on its way out: nothing limits it
         memcpy(rlim, t->signal->rlim, sizeof rlim);
     }
     seq_printf(m, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
@@ -124,9 +125,11 @@ void show_limits(seq_file *m, task_struct *t)
 }
 
 const proc_pid_file pid_files[] = {
-    {"stat", 0444, show_pid_stat},       {"status", 0444, show_pid_status}, {"statm", 0444, show_pid_statm},
-    {"comm", 0444, show_comm},           {"cmdline", 0444, show_pid_cmdline}, {"wchan", 0444, show_wchan},
-    {"syscall", 0400, show_syscall},     {"maps", 0444, show_pid_maps},     {"limits", 0444, show_limits},
+    {"stat", 0444, show_pid_stat},       {"status", 0444, show_pid_status},
+    {"statm", 0444, show_pid_statm},     {"comm", 0444, show_comm},
+    {"cmdline", 0444, show_pid_cmdline}, {"wchan", 0444, show_wchan},
+    {"syscall", 0400, show_syscall},     {"maps", 0444, show_pid_maps},
+    {"limits", 0444, show_limits},
 };
 
 /// The inode data of a text file of a process: what seq_file needs first.
@@ -189,8 +192,14 @@ result<path> follow_fs(inode *i, bool want_root)
     path_put(want_root ? pwd : root);
     return want_root ? root : pwd;
 }
-result<path> follow_root(inode *i) { return follow_fs(i, true); }
-result<path> follow_cwd(inode *i) { return follow_fs(i, false); }
+result<path> follow_root(inode *i)
+{
+    return follow_fs(i, true);
+}
+result<path> follow_cwd(inode *i)
+{
+    return follow_fs(i, false);
+}
 
 const inode_operations exe_iops{.follow = follow_exe};
 const inode_operations root_iops{.follow = follow_root};
@@ -236,7 +245,8 @@ result<dentry *> pid_lookup(dentry *dir, const char *name, size_t len)
             i = pid_text_inode(who, f);
         }
     for (const special_entry &s : specials)
-        if (!found && same(s.name, name, len) && !(s.fop == &task_dir_fops && dir->d_inode->i_fop == &tid_dir_fops)) {
+        if (!found && same(s.name, name, len) &&
+            !(s.fop == &task_dir_fops && dir->d_inode->i_fop == &tid_dir_fops)) {
             found = true;
             i = proc_pid_inode(who, s.mode, s.iop, s.fop);
         }
@@ -265,8 +275,14 @@ result<void> list_pid_dir(file *f, dir_context *ctx, bool thread)
             return {};
     return {};
 }
-result<void> pid_iterate(file *f, dir_context *ctx) { return list_pid_dir(f, ctx, false); }
-result<void> tid_iterate(file *f, dir_context *ctx) { return list_pid_dir(f, ctx, true); }
+result<void> pid_iterate(file *f, dir_context *ctx)
+{
+    return list_pid_dir(f, ctx, false);
+}
+result<void> tid_iterate(file *f, dir_context *ctx)
+{
+    return list_pid_dir(f, ctx, true);
+}
 
 /// Lowest pid above `after`, of process leaders (tgid 0) or of the threads of tgid; 0: no more.
 s32 next_pid(s32 after, s32 tgid)
@@ -312,7 +328,8 @@ result<dentry *> task_dentry(dentry *dir, const char *name, size_t len, s32 tgid
     if (!t)
         return error{ENOENT};
     proc_pid who{t->pid, t->start_time};
-    inode *i = proc_pid_inode(who, S_IFDIR | 0555, &pid_dir_iops, tgid ? &tid_dir_fops : &pid_dir_fops);
+    inode *i =
+        proc_pid_inode(who, S_IFDIR | 0555, &pid_dir_iops, tgid ? &tid_dir_fops : &pid_dir_fops);
     if (i) {
         i->uid = static_cast<u32>(t->euid);
         i->gid = static_cast<u32>(t->egid);

@@ -77,7 +77,8 @@ void show_fdinfo(seq_file *m)
         m->error = ENOENT;
         return;
     }
-    seq_printf(m, "pos:\t%lld\nflags:\t0%o\n", static_cast<long long>(f->f_pos), f->f_flags | cloexec);
+    seq_printf(m, "pos:\t%lld\nflags:\t0%o\n", static_cast<long long>(f->f_pos),
+               f->f_flags | cloexec);
     if (f->f_op->show_fdinfo)
         f->f_op->show_fdinfo(m, f);
     fput(f);
@@ -98,7 +99,8 @@ inode *fdinfo_inode(const proc_pid &who, u32 fd)
     return i;
 }
 
-result<dentry *> lookup_fd(dentry *dir, const char *name, size_t len, inode *(*make)(const proc_pid &, u32))
+result<dentry *> lookup_fd(dentry *dir, const char *name, size_t len,
+                           inode *(*make)(const proc_pid &, u32))
 {
     s64 fd = parse_number(name, len);
     inode *i = fd < 0 ? nullptr : make(pid_of(dir->d_inode), static_cast<u32>(fd));
@@ -106,7 +108,10 @@ result<dentry *> lookup_fd(dentry *dir, const char *name, size_t len, inode *(*m
         return error{ENOENT};
     return proc_instantiate(dir, name, len, i);
 }
-result<dentry *> fd_lookup(dentry *dir, const char *name, size_t len) { return lookup_fd(dir, name, len, fd_inode); }
+result<dentry *> fd_lookup(dentry *dir, const char *name, size_t len)
+{
+    return lookup_fd(dir, name, len, fd_inode);
+}
 result<dentry *> fdinfo_lookup(dentry *dir, const char *name, size_t len)
 {
     return lookup_fd(dir, name, len, fdinfo_inode);
@@ -132,14 +137,21 @@ result<void> list_fds(file *f, dir_context *ctx, u32 type)
         fput(one);
         char name[16];
         int n = snprintf(name, sizeof name, "%u", fd);
-        if (!dir_emit(ctx, name, static_cast<size_t>(n), FIRST_FD_POS + fd, FIRST_FD_POS + fd, type))
+        if (!dir_emit(ctx, name, static_cast<size_t>(n), FIRST_FD_POS + fd, FIRST_FD_POS + fd,
+                      type))
             break;
     }
     files_put(files);
     return {};
 }
-result<void> fd_iterate(file *f, dir_context *ctx) { return list_fds(f, ctx, S_IFLNK); }
-result<void> fdinfo_iterate(file *f, dir_context *ctx) { return list_fds(f, ctx, S_IFREG); }
+result<void> fd_iterate(file *f, dir_context *ctx)
+{
+    return list_fds(f, ctx, S_IFLNK);
+}
+result<void> fdinfo_iterate(file *f, dir_context *ctx)
+{
+    return list_fds(f, ctx, S_IFREG);
+}
 } // namespace
 
 const inode_operations proc_fd_dir_iops{.lookup = fd_lookup};

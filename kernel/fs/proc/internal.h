@@ -7,7 +7,10 @@
 
 /// USER_HZ ticks, the unit of times in /proc/stat and /proc/<pid>/stat.
 constexpr u64 NSEC_PER_TICK = 10'000'000;
-inline unsigned long long ull(u64 v) { return v; }
+inline unsigned long long ull(u64 v)
+{
+    return v;
+}
 
 /// Which process an inode below /proc/<pid> belongs to: the pid, and the start time against a reused one.
 struct proc_pid {
@@ -29,9 +32,13 @@ result<dentry *> proc_instantiate(dentry *parent, const char *name, size_t len, 
 /// A decimal number without sign or leading zeros; -1: it is none.
 s64 parse_number(const char *name, size_t len);
 /// Entry of a process in an inode's private_data.
-inline proc_pid &pid_of(const inode *i) { return *static_cast<proc_pid *>(i->private_data); }
+inline proc_pid &pid_of(const inode *i)
+{
+    return *static_cast<proc_pid *>(i->private_data);
+}
 /// An inode of process p with operations.
-inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop, const file_operations *fop);
+inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop,
+                      const file_operations *fop);
 
 /// Foreground group of a terminal, set by the terminal layer (which lies to the right of fs/).
 extern s32 (*tty_foreground_pgrp)(void *tty);

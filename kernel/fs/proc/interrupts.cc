@@ -51,8 +51,12 @@ void show_interrupts(seq_file *m)
         seq_printf(m, "  %s\n", info.name);
     }
     show_arch_row(m, "LOC", timer_irq_count, "Local timer interrupts");
-    show_arch_row(m, "RES", [](unsigned cpu) { return ipi_count(cpu, ipi::reschedule); }, "Rescheduling interrupts");
-    show_arch_row(m, "CAL", [](unsigned cpu) { return ipi_count(cpu, ipi::call_function); }, "Function call interrupts");
+    show_arch_row(
+        m, "RES", [](unsigned cpu) { return ipi_count(cpu, ipi::reschedule); },
+        "Rescheduling interrupts");
+    show_arch_row(
+        m, "CAL", [](unsigned cpu) { return ipi_count(cpu, ipi::call_function); },
+        "Function call interrupts");
 }
 
 void show_softirqs(seq_file *m)
@@ -67,11 +71,15 @@ void show_softirqs(seq_file *m)
 }
 
 /// The interrupt's number is the file's private_data.
-unsigned irq_of(const void *private_data) { return static_cast<unsigned>(reinterpret_cast<u64>(private_data)); }
+unsigned irq_of(const void *private_data)
+{
+    return static_cast<unsigned>(reinterpret_cast<u64>(private_data));
+}
 
 void show_affinity(seq_file *m)
 {
-    seq_printf(m, "%0*llx\n", static_cast<int>((num_online_cpus() + 3) / 4), ull(irq_get_affinity(irq_of(m->private_data))));
+    seq_printf(m, "%0*llx\n", static_cast<int>((num_online_cpus() + 3) / 4),
+               ull(irq_get_affinity(irq_of(m->private_data))));
 }
 
 /// A hexadecimal mask; commas between groups of 8 digits are allowed, as bitmap_parse() does.
@@ -83,7 +91,9 @@ int store_affinity(char *text, size_t, void *private_data)
         if (*s == ',')
             continue;
         char c = static_cast<char>(*s | 32);
-        u64 v = c >= '0' && c <= '9' ? static_cast<u64>(c - '0') : c >= 'a' && c <= 'f' ? static_cast<u64>(c - 'a' + 10) : 16;
+        u64 v = c >= '0' && c <= '9'   ? static_cast<u64>(c - '0')
+                : c >= 'a' && c <= 'f' ? static_cast<u64>(c - 'a' + 10)
+                                       : 16;
         if (v > 15 || mask >> 60)
             return -EINVAL;
         mask = mask << 4 | v;
@@ -127,8 +137,9 @@ result<dentry *> irq_file_lookup(dentry *dir, const char *name, size_t len)
     for (unsigned k = 0; k < 2; k++) {
         if (strncmp(irq_files[k], name, len) != 0 || irq_files[k][len])
             continue;
-        inode *i = k ? pseudo_file_inode(proc_sb(), S_IFREG | 0444, show_affinity_list, arg, nullptr)
-                     : pseudo_file_inode(proc_sb(), S_IFREG | 0644, show_affinity, arg, store_affinity);
+        inode *i =
+            k ? pseudo_file_inode(proc_sb(), S_IFREG | 0444, show_affinity_list, arg, nullptr)
+              : pseudo_file_inode(proc_sb(), S_IFREG | 0644, show_affinity, arg, store_affinity);
         return proc_instantiate(dir, name, len, i);
     }
     return error{ENOENT};
@@ -171,7 +182,8 @@ result<void> irq_iterate(file *f, dir_context *ctx)
     for (unsigned irq = 0; irq < NR_IRQS; irq++) {
         char name[8];
         int n = snprintf(name, sizeof name, "%u", irq);
-        if (in_use(irq) && !dir_emit(ctx, name, static_cast<size_t>(n), FIRST + irq, FIRST + irq, S_IFDIR))
+        if (in_use(irq) &&
+            !dir_emit(ctx, name, static_cast<size_t>(n), FIRST + irq, FIRST + irq, S_IFDIR))
             break;
     }
     return {};

@@ -69,9 +69,11 @@ void show_slabinfo(seq_file *m)
     for_each_slab(
         [](const slab_stats &c, void *arg) {
             seq_printf(static_cast<seq_file *>(arg),
-                       "%-17s %6llu %6llu %6llu %4llu %4llu : tunables    0    0    0 : slabdata %6llu %6llu      0\n",
-                       c.name, ull(c.active_objs), ull(c.num_objs), ull(c.objsize), ull(c.objperslab), ull(c.pagesperslab),
-                       ull(c.active_slabs), ull(c.num_slabs));
+                       "%-17s %6llu %6llu %6llu %4llu %4llu : tunables    0    0    0 : slabdata "
+                       "%6llu %6llu      0\n",
+                       c.name, ull(c.active_objs), ull(c.num_objs), ull(c.objsize),
+                       ull(c.objperslab), ull(c.pagesperslab), ull(c.active_slabs),
+                       ull(c.num_slabs));
         },
         m);
 }

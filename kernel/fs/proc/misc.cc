@@ -13,7 +13,10 @@ namespace
 void show_filesystems(seq_file *m)
 {
     for_each_filesystem(
-        [](const file_system_type *t, void *arg) { seq_printf(static_cast<seq_file *>(arg), "nodev\t%s\n", t->name); }, m);
+        [](const file_system_type *t, void *arg) {
+            seq_printf(static_cast<seq_file *>(arg), "nodev\t%s\n", t->name);
+        },
+        m);
 }
 
 void show_devices(seq_file *m)

@@ -22,7 +22,8 @@ task_counts count_tasks()
         [](task_struct *t, void *arg) {
             auto *n = static_cast<task_counts *>(arg);
             n->total++;
-            n->blocked += t->state.load(std::memory_order_relaxed) == TASK_UNINTERRUPTIBLE && !(t->flags & PF_KTHREAD);
+            n->blocked += t->state.load(std::memory_order_relaxed) == TASK_UNINTERRUPTIBLE &&
+                          !(t->flags & PF_KTHREAD);
             n->last_pid = max(n->last_pid, t->pid);
         },
         &c);
@@ -33,8 +34,9 @@ task_counts count_tasks()
 void show_cpu_line(seq_file *m, const u64 ns[NR_CPUTIME])
 {
     auto ticks = [&](cpu_time_class c) { return ull(ns[c] / NSEC_PER_TICK); };
-    seq_printf(m, " %llu 0 %llu %llu 0 %llu %llu 0 0 0\n", ticks(CPUTIME_USER), ticks(CPUTIME_SYSTEM), ticks(CPUTIME_IDLE),
-               ticks(CPUTIME_IRQ), ticks(CPUTIME_SOFTIRQ));
+    seq_printf(m, " %llu 0 %llu %llu 0 %llu %llu 0 0 0\n", ticks(CPUTIME_USER),
+               ticks(CPUTIME_SYSTEM), ticks(CPUTIME_IDLE), ticks(CPUTIME_IRQ),
+               ticks(CPUTIME_SOFTIRQ));
 }
 
 void show_interrupt_sums(seq_file *m)
@@ -55,7 +57,8 @@ void show_interrupt_sums(seq_file *m)
                 total += n;
         }
         for (unsigned cpu = 0; !pass && cpu < num_online_cpus(); cpu++)
-            total += timer_irq_count(cpu) + ipi_count(cpu, ipi::reschedule) + ipi_count(cpu, ipi::call_function);
+            total += timer_irq_count(cpu) + ipi_count(cpu, ipi::reschedule) +
+                     ipi_count(cpu, ipi::call_function);
     }
     seq_putc(m, '\n');
 }
@@ -91,8 +94,9 @@ void show_stat(seq_file *m)
     }
     show_interrupt_sums(m);
     u64 btime = (ktime_get_real() - ktime_get()) / NSEC_PER_SEC;
-    seq_printf(m, "ctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked %u\n", ull(nr_context_switches()),
-               ull(btime), ull(total_forks()), nr_running(), count_tasks().blocked);
+    seq_printf(m, "ctxt %llu\nbtime %llu\nprocesses %llu\nprocs_running %u\nprocs_blocked %u\n",
+               ull(nr_context_switches()), ull(btime), ull(total_forks()), nr_running(),
+               count_tasks().blocked);
     show_softirq_sums(m);
 }
 
@@ -102,8 +106,8 @@ void show_uptime(seq_file *m)
     for (unsigned cpu = 0; cpu < num_online_cpus(); cpu++)
         idle += cpu_time(cpu, CPUTIME_IDLE);
     auto hundredths = [](u64 ns) { return ull(ns % NSEC_PER_SEC / 10'000'000); };
-    seq_printf(m, "%llu.%02llu %llu.%02llu\n", ull(up / NSEC_PER_SEC), hundredths(up), ull(idle / NSEC_PER_SEC),
-               hundredths(idle));
+    seq_printf(m, "%llu.%02llu %llu.%02llu\n", ull(up / NSEC_PER_SEC), hundredths(up),
+               ull(idle / NSEC_PER_SEC), hundredths(idle));
 }
 
 // Load averages: every 5 s each moves towards the number of active tasks by 1 - e^(-5/T), T = 60, 300, 900 s, in 11-bit
@@ -127,7 +131,8 @@ void show_loadavg(seq_file *m)
 {
     for (u64 load : avenrun) {
         u64 rounded = load + FIXED_1 / 200;
-        seq_printf(m, "%llu.%02llu ", ull(rounded / FIXED_1), ull(rounded % FIXED_1 * 100 / FIXED_1));
+        seq_printf(m, "%llu.%02llu ", ull(rounded / FIXED_1),
+                   ull(rounded % FIXED_1 * 100 / FIXED_1));
     }
     task_counts c = count_tasks();
     seq_printf(m, "%u/%u %d\n", nr_running(), c.total, c.last_pid);

@@ -51,8 +51,9 @@ void show_area(seq_file *m, const area_copy &a, const mm_struct *mm, const path 
 {
     const inode *i = a.f ? a.f->f_inode : nullptr;
     u32 dev = i && i->i_sb ? i->i_sb->dev : 0;
-    seq_printf(m, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", ull(a.start), ull(a.end), a.flags & VM_READ ? 'r' : '-',
-               a.flags & VM_WRITE ? 'w' : '-', a.flags & VM_EXEC ? 'x' : '-', a.flags & VM_SHARED ? 's' : 'p', ull(a.pgoff),
+    seq_printf(m, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu ", ull(a.start), ull(a.end),
+               a.flags & VM_READ ? 'r' : '-', a.flags & VM_WRITE ? 'w' : '-',
+               a.flags & VM_EXEC ? 'x' : '-', a.flags & VM_SHARED ? 's' : 'p', ull(a.pgoff),
                dev_major(dev), dev_minor(dev), ull(i ? i->ino : 0));
     const char *name = nullptr;
     if (a.f)

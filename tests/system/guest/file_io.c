@@ -230,7 +230,8 @@ static void check_poll(void)
     pipe(q);
     struct pollfd f[3] = {{p[0], POLLIN, 0}, {q[1], POLLOUT, 0}, {-1, POLLIN, 0}};
     check_value("poll", poll(f, 3, 0), 1);
-    check("its events", f[0].revents == 0 && f[1].revents == POLLOUT && f[2].revents == 0, "differ");
+    check("its events", f[0].revents == 0 && f[1].revents == POLLOUT && f[2].revents == 0,
+          "differ");
     double start = now();
     check_value("time-out", poll(f, 1, 60), 0);
     check("it waited", now() - start >= 0.059, "too short");

@@ -174,7 +174,8 @@ static void check_listing(void)
     check_value("rewinddir", seen, 2);
     char small[8];
     rewinddir(dir);
-    check_errno("getdents64 small", syscall(SYS_getdents64, dirfd(dir), small, sizeof small), EINVAL);
+    check_errno("getdents64 small", syscall(SYS_getdents64, dirfd(dir), small, sizeof small),
+                EINVAL);
     closedir(dir);
     check_value("empty now", rmdir("many"), 0);
     int fd = open("/dev/null", O_RDONLY);
@@ -206,7 +207,8 @@ static void check_rename(void)
     check_errno("of .", rename(".", "x"), EBUSY);
     check_errno("of nothing", rename("none", "x"), ENOENT);
     check_errno("across file systems", rename("r2", "/proc/r2"), EXDEV);
-    check_errno("RENAME_NOREPLACE", syscall(SYS_renameat2, AT_FDCWD, "r2", AT_FDCWD, "r3", 1), EEXIST);
+    check_errno("RENAME_NOREPLACE", syscall(SYS_renameat2, AT_FDCWD, "r2", AT_FDCWD, "r3", 1),
+                EEXIST);
 }
 
 static void check_attributes(void)
@@ -235,7 +237,9 @@ static void check_attributes(void)
     struct timespec times[2] = {{1000, 5}, {2000, 7}};
     check_value("futimens", futimens(fd, times), 0);
     fstat(fd, &st);
-    check("times", st.st_atim.tv_sec == 1000 && st.st_mtim.tv_sec == 2000 && st.st_mtim.tv_nsec == 7, "differ");
+    check("times",
+          st.st_atim.tv_sec == 1000 && st.st_mtim.tv_sec == 2000 && st.st_mtim.tv_nsec == 7,
+          "differ");
     close(fd);
     check_errno("truncate of a directory", truncate(".", 0), EISDIR);
     check_value("access", access("m", R_OK | W_OK), 0);
@@ -284,7 +288,8 @@ static void check_mounts(void)
     stat("mnt", &st);
     check("another device", st.st_dev != outer.st_dev, "same");
     check_value("statfs", statfs("mnt", &fs), 0);
-    check("its size", fs.f_type == 0x01021994 && fs.f_blocks * (unsigned long)fs.f_bsize == 65536, "differs");
+    check("its size", fs.f_type == 0x01021994 && fs.f_blocks * (unsigned long)fs.f_bsize == 65536,
+          "differs");
     make("mnt/x", "inside");
     static char big[65536];
     int fd = open("mnt/big", O_CREAT | O_WRONLY, 0600);
