@@ -362,7 +362,7 @@ static void graph_invariants(void *)
     HOST_EXPECT(s.sk()->sk_backlog_rcv == __udp_queue_rcv_skb);
 }
 
-int main()
+extern "C" int main()
 {
     host_user_memory(&user, sizeof user);
     unit_main(

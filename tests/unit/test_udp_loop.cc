@@ -251,7 +251,7 @@ static void ping_socket_gets_its_reply(void *)
     sock_release(s);
 }
 
-int main()
+extern "C" int main()
 {
     unit_main("udp_loop",
               {KERNEL_UNIT(bring_lo_up), KERNEL_UNIT(there_and_back),

@@ -350,7 +350,7 @@ static void no_free_port_is_eaddrinuse(void *)
     sysctl_local_port_range[1] = save[1];
 }
 
-int main()
+extern "C" int main()
 {
     unit_main(
         "udp_sock",

@@ -83,12 +83,12 @@ void __netdev_watchdog_up(net_device *dev);
 /// LLTX. NETDEV_TX_*, or -errno when it was freed. net/core/dev_xmit.cc
 int dev_hard_start_xmit(sk_buff *skb, net_device *dev);
 
-inline void __netif_tx_lock(netdev_queue *txq, unsigned cpu)
+inline void __netif_tx_lock(netdev_queue *txq, unsigned cpu) ACQUIRE(txq->_xmit_lock)
 {
     txq->_xmit_lock.lock();
     txq->xmit_lock_owner = static_cast<s32>(cpu);
 }
-inline void __netif_tx_unlock(netdev_queue *txq)
+inline void __netif_tx_unlock(netdev_queue *txq) RELEASE(txq->_xmit_lock)
 {
     txq->xmit_lock_owner = -1;
     txq->_xmit_lock.unlock();
