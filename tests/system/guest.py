@@ -277,6 +277,12 @@ class Guest:
         """All frames so far of QEMU's own capture."""
         return rdpcap(str(self.pcap_path))
 
+    def up(self, device):
+        """Open a device again, with the default route that closing eth0 has taken away (as on Linux)."""
+        self.sh(f"ip {device} up")
+        if device == "eth0":
+            self.sh(f"/bin/busybox route add default gw {self.host_ip}")
+
     def resolve(self):
         """Make both sides know each other's MAC, so that no ARP comes between."""
         assert self.ping(1) == 1, "the guest does not answer pings"

@@ -200,7 +200,7 @@ def test_b12_open_through_ops(guest):
         guest.sh(f"ip {device} down")
         states = {row["_"][0]: row["state"] for row in guest.debug_rows("net/netdev") if "state" in row and not row["indent"]}
         assert states[device] == "DOWN"
-        guest.sh(f"ip {device} up")
+        guest.up(device)
         states = {row["_"][0]: row["state"] for row in guest.debug_rows("net/netdev") if "state" in row and not row["indent"]}
         assert states[device] == "UP"
     assert guest.sh("udpsend 127.0.0.1 7 over-lo").strip().endswith("over-lo")

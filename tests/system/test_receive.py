@@ -78,7 +78,7 @@ def test_r03_r04_first_is_the_handler(guest1):
         time.sleep(0.3)
         assert guest.queue_interrupts() == before
     finally:
-        guest.sh("ip eth0 up")
+        guest.up("eth0")
     deadline = time.monotonic() + 10
     while not guest.ping(1, timeout=1):
         assert time.monotonic() < deadline
