@@ -6,7 +6,6 @@
 
 #include "fs/file.h"
 #include "lib/string.h"
-#include "mm/vmalloc.h"
 #include "sched/rcu.h"
 #include "sched/signal.h"
 
@@ -34,33 +33,20 @@ void set_bit(u64 *map, unsigned n, bool on)
     map[n / 64] = on ? map[n / 64] | bit : map[n / 64] & ~bit;
 }
 
-/// Zeroed memory of any size: tables of very many descriptors need not be contiguous.
-void *table_alloc(size_t n)
-{
-    return n > PAGE_SIZE ? vzalloc(n) : kzalloc(n, GFP_KERNEL);
-}
-void table_free(void *p, size_t n)
-{
-    if (p && n > PAGE_SIZE)
-        vfree(p);
-    else
-        kfree(p);
-}
-
 void fdtable_free(fdtable &t)
 {
-    table_free(t.fd, t.max * sizeof(file *));
-    table_free(t.open, t.max / 8);
-    table_free(t.cloexec, t.max / 8);
+    kfree(t.fd);
+    kfree(t.open);
+    kfree(t.cloexec);
     t = {};
 }
 
 bool fdtable_alloc(fdtable &t, unsigned max)
 {
     t.max = max;
-    t.fd = static_cast<file **>(table_alloc(max * sizeof(file *)));
-    t.open = static_cast<u64 *>(table_alloc(max / 8));
-    t.cloexec = static_cast<u64 *>(table_alloc(max / 8));
+    t.fd = static_cast<file **>(kzalloc(max * sizeof(file *), GFP_KERNEL));
+    t.open = static_cast<u64 *>(kzalloc(max / 8, GFP_KERNEL));
+    t.cloexec = static_cast<u64 *>(kzalloc(max / 8, GFP_KERNEL));
     if (t.fd && t.open && t.cloexec)
         return true;
     fdtable_free(t);
@@ -246,16 +232,14 @@ int expand(files_struct *f, unsigned fd)
     fdtable bigger;
     if (!fdtable_alloc(bigger, want))
         return -ENOMEM;
-    {
-        spin_guard<plain> g{f->lock};
-        if (f->table.max < want) {
-            memcpy(bigger.fd, f->table.fd, f->table.max * sizeof(file *));
-            memcpy(bigger.open, f->table.open, f->table.max / 8);
-            memcpy(bigger.cloexec, f->table.cloexec, f->table.max / 8);
-            fdtable old = f->table;
-            f->table = bigger;
-            bigger = old;
-        }
+    spin_guard<plain> g{f->lock};
+    if (f->table.max < want) {
+        memcpy(bigger.fd, f->table.fd, f->table.max * sizeof(file *));
+        memcpy(bigger.open, f->table.open, f->table.max / 8);
+        memcpy(bigger.cloexec, f->table.cloexec, f->table.max / 8);
+        fdtable old = f->table;
+        f->table = bigger;
+        bigger = old;
     }
     fdtable_free(bigger); // every reader of a shared table holds the lock
     return 0;
