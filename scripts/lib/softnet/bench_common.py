@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""What the benches share: a guest behind a TAP, the helper programs of tests/bench, and the tables that they print."""
+
+import contextlib
+import select
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from .paths import BUILD, OUT, QEMU, ROOT
+from .shell import Failed, run
+
+HOST, GUEST = "10.9.0.1", "10.9.0.2"
+TAP = "bench0"
+LOGS = BUILD / "bench"
+SOURCES = ROOT / "tests" / "bench"
+PING_EVERY = 0.005
+BOOT_LIMIT = 120
+
+
+class Table:
+    """Figures by name (rows) and side (columns), in the order in which they were noted; with two columns their ratio too."""
+
+    def __init__(self, heading, columns):
+        self.heading, self.columns, self.rows = heading, list(columns), {}
+
+    def note(self, name, column, figure):
+        """Enter one figure."""
+        self.rows.setdefault(name, {})[column] = figure
+
+    def add(self, name, column, figure):
+        """Add to a figure, which starts from 0."""
+        row = self.rows.setdefault(name, {})
+        row[column] = row.get(column, 0) + figure
+
+    def show(self):
+        """Print it."""
+        two = len(self.columns) == 2
+        width = max([44, *map(len, self.rows)])
+        print(self.heading)
+        print(" " * width + "".join(f" {name:>12}" for name in self.columns) + (f" {'ratio':>8}" if two else ""))
+        for name, row in self.rows.items():
+            figures = [row.get(column) for column in self.columns]
+            line = f"{name:{width}}" + "".join(f" {written(figure):>12}" for figure in figures)
+            if two:
+                line += f" {figures[0] / figures[1]:8.3f}" if all(figures) else f" {'-':>8}"
+            print(line)
+
+    def as_dict(self):
+        """The same for --json."""
+        return {"heading": self.heading, "figures": self.rows}
+
+
+def written(figure):
+    """A figure with as many decimals as are worth reading."""
+    if figure is None:
+        return "-"
+    return f"{figure:,.{1 if abs(figure) >= 10 or not figure else 3}f}"
+
+
+def qemu_version():
+    """The first line of QEMU's --version."""
+    return subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+
+
+def compile_client(name, *flags):
+    """A program of tests/bench, into build/bench; returns its path. flags: -static for one that runs in the guest too."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", *flags, SOURCES / f"{name}.c", "-o", LOGS / name], f"compiling {name}")
+    return LOGS / name
+
+
+def compile_counter():
+    """The TCG plugin that counts instructions; returns its path."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    glib = subprocess.run(["pkg-config", "--cflags", "glib-2.0"], capture_output=True, text=True, check=False).stdout.split()
+    plugin = LOGS / "insn_counter.so"
+    run(["cc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-I", OUT / "qemu" / "include", *glib,
+         SOURCES / "insn_counter.c", "-o", plugin], "compiling insn_counter")
+    return plugin
+
+
+@contextlib.contextmanager
+def running(machine, tap, log, plugin=None):
+    """A guest under QEMU while the body runs, on the open TAP; yields the counter file, if there is a plugin."""
+    machine.netdev = f"tap,fd={tap}"
+    machine.address, machine.gateway = GUEST, HOST
+    machine.extra = ()
+    counter = None
+    with tempfile.TemporaryDirectory(prefix="softnet-bench-") as directory:
+        if plugin:
+            counter = Path(directory) / "count"
+            machine.extra = ("-plugin", f"{plugin},out={counter}")
+        with open(log, "wb") as out:
+            process = subprocess.Popen(machine.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=[tap])
+        try:
+            yield counter
+            if process.poll() is not None:
+                raise Failed(f"QEMU ended by itself, see {log}")
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def checksum(data):
+    """The Internet checksum of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total >> 16) + (total & 0xffff)
+    return ~(total + (total >> 16)) & 0xffff
+
+
+def first_reply():
+    """Ping until the guest answers; the time of the answer (CLOCK_MONOTONIC, ns)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as sock:
+        sock.setblocking(False)
+        end = time.monotonic() + BOOT_LIMIT
+        number = 0
+        while time.monotonic() < end:
+            number += 1
+            head = struct.pack("!BBHHH", 8, 0, 0, 0x5057, number & 0xffff)
+            head = head[:2] + struct.pack("!H", checksum(head)) + head[4:]
+            with contextlib.suppress(OSError):
+                sock.sendto(head, (GUEST, 0))
+            if select.select([sock], [], [], PING_EVERY)[0]:
+                data, peer = sock.recvfrom(2048)
+                if peer[0] == GUEST and data[20] == 0:
+                    return time.monotonic_ns()
+    raise Failed(f"the guest did not answer a ping within {BOOT_LIMIT} s")
+
+
+def wait_for_echo():
+    """Until the guest's UDP echo server answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.2)
+        sock.connect((GUEST, 7))
+        for _ in range(100):
+            try:
+                sock.send(b"there?")
+                sock.recv(100)
+                return
+            except OSError:
+                time.sleep(0.1)
+    raise Failed("the guest's echo server does not answer")
