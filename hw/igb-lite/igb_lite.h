@@ -4,8 +4,8 @@
  * igb-lite: the device's state and what its parts offer each other.
  *
  * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and
- * bottom halves on the main loop's. The parts: igb_lite.c (PCI, registers, reset, migration), _rx.c
- * (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
+ * bottom halves on the main loop's. The parts: igb_lite.c (PCI, reset, properties), _mmio.c
+ * (registers), _dma.c, _vmstate.c (migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
  * messages), _phy.c (PHY, link, NVM), _stats.c (counters).
  *
  * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
@@ -105,6 +105,19 @@ typedef struct IGBLitePacket {
     } while (0)
 
 /* igb_lite.c */
+void igb_lite_software_reset(IGBLiteState *s);
+
+/* igb_lite_mmio.c */
+extern const MemoryRegionOps igb_lite_mmio_ops;
+void igb_lite_mmio_class_init(void);
+void igb_lite_registers_reset(IGBLiteState *s, bool all);
+uint32_t igb_lite_registers_count(void);
+void igb_lite_registers_copy(IGBLiteState *s, bool to_saved);
+
+/* igb_lite_vmstate.c */
+extern const VMStateDescription igb_lite_vmstate;
+
+/* igb_lite_dma.c */
 bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len);
 bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len);
 bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value);
@@ -117,6 +130,7 @@ void igb_lite_irq_reset(IGBLiteState *s);
 void igb_lite_irq_resume(IGBLiteState *s);
 uint32_t igb_lite_irq_read(IGBLiteState *s, uint32_t addr);
 void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val);
+void igb_lite_eitr_write(IGBLiteState *s, uint32_t addr, uint32_t val);
 void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q);
 void igb_lite_irq_other(IGBLiteState *s, uint32_t causes);
 void igb_lite_irq_deliver(IGBLiteState *s);
@@ -152,6 +166,5 @@ void igb_lite_tx_kick(IGBLiteState *s, uint32_t queues);
 void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n);
 void igb_lite_count_frame(IGBLiteState *s, bool tx, const uint8_t *frame, size_t len);
 void igb_lite_count_seen(IGBLiteState *s, bool tx, size_t len);
-uint32_t igb_lite_stat_read(IGBLiteState *s, uint32_t addr);
 
 #endif

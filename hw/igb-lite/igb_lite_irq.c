@@ -193,7 +193,7 @@ void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val)
         igb_lite_irq_other(s, val);
         break;
     case A_IMS:
-        s->mac[R_IMS] |= val;
+        s->mac[R_IMS] |= val & ~R_ICR_INTA_MASK;
         if (s->mac[R_ICR] & val) {
             notify_other(s);
         }
@@ -216,11 +216,17 @@ void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val)
     case A_EIMC:
         s->mac[R_EIMS] &= ~val;
         break;
-    default: /* EITR */
-        s->mac[addr / 4] = val & (MAKE_64BIT_MASK(R_EITR_INTERVAL_SHIFT, R_EITR_INTERVAL_LENGTH));
-        if (!FIELD_EX32(val, EITR, CNT_IGNR) && addr / 4 - R_EITR < IGB_LITE_VECTORS) {
-            s->quiet_until[addr / 4 - R_EITR] = 0;
-        }
+    }
+}
+
+/* Guest writes a vector's EITR. Unless it says CNT_IGNR, the running interval ends. */
+void igb_lite_eitr_write(IGBLiteState *s, uint32_t addr, uint32_t val)
+{
+    unsigned vector = (addr - A_EITR) / 4;
+
+    s->mac[addr / 4] = val & R_EITR_INTERVAL_MASK;
+    if (!FIELD_EX32(val, EITR, CNT_IGNR) && vector < IGB_LITE_VECTORS) {
+        s->quiet_until[vector] = 0;
     }
 }
 

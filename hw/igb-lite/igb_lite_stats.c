@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * igb-lite: statistics. Counters stop at their maximum; a read clears them, for the 64-bit pairs a
- * read of the high half.
+ * igb-lite: statistics. Counters stop at their maximum; that reading clears them is in the
+ * register table.
  */
 #include "qemu/osdep.h"
 
@@ -56,27 +56,4 @@ void igb_lite_count_frame(IGBLiteState *s, bool tx, const uint8_t *frame, size_t
     } else if (is_multicast_ether_addr(frame)) {
         igb_lite_count(s, tx ? R_MPTC : R_MPRC, 1);
     }
-}
-
-/* Guest reads the counter at addr. */
-uint32_t igb_lite_stat_read(IGBLiteState *s, uint32_t addr)
-{
-    uint32_t val = s->mac[addr / 4];
-
-    switch (addr) {
-    case A_GORCL:
-    case A_GOTCL:
-    case A_TORL:
-    case A_TOTL:
-        break;
-    case A_GORCH:
-    case A_GOTCH:
-    case A_TORH:
-    case A_TOTH:
-        s->mac[addr / 4 - 1] = 0;
-        /* fall through */
-    default:
-        s->mac[addr / 4] = 0;
-    }
-    return val;
 }

@@ -148,7 +148,7 @@ static void test_queue_windows(void)
     nic_stop(n);
 }
 
-/* Anything but an aligned 32-bit access is refused and changes nothing. */
+/* Anything but an aligned 32-bit access is refused, counted, and changes nothing. */
 static void test_narrow_access(void)
 {
     Nic *n = nic_start();
@@ -156,6 +156,12 @@ static void test_narrow_access(void)
     w32(n, A_RCTL, 0x04008022);
     qtest_writeb(n->qts, n->bar + A_RCTL + 1, 0);
     qtest_writew(n->qts, n->bar + A_RCTL, 0);
+    g_assert_cmpuint(guest_errors(n), ==, 2);
+    qtest_readb(n->qts, n->bar + A_RCTL);
+    qtest_readw(n->qts, n->bar + A_RCTL + 2);
+    g_assert_cmpuint(guest_errors(n), ==, 4);
+    qtest_writel(n->qts, n->bar + A_RCTL + 2, 0);
+    g_assert_cmpuint(guest_errors(n), >, 4);
     g_assert_cmphex(r32(n, A_RCTL), ==, 0x04008022);
     nic_stop(n);
 }
