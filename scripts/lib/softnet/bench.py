@@ -8,10 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
-from . import bench_udp
+from . import bench_nic, bench_udp
 from .shell import main
 
-BENCHES = {"udp": bench_udp}
+BENCHES = {"udp": bench_udp, "nic": bench_nic}
 
 
 def start():
