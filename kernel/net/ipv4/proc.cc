@@ -40,6 +40,8 @@ constexpr const char *ip_names[] = {IPSTATS_MIB(MIB_NAME)};
 constexpr const char *ipext_names[] = {IPEXT_MIB(MIB_NAME)};
 constexpr const char *icmp_names[] = {ICMP_MIB(MIB_NAME)};
 constexpr const char *udp_names[] = {UDP_MIB(MIB_NAME)};
+constexpr const char *tcp_names[] = {TCP_MIB(MIB_NAME)};
+constexpr const char *tcpext_names[] = {TCPEXT_MIB(MIB_NAME)};
 #undef MIB_NAME
 
 /// Only types that occurred: "IcmpMsg: InType8 OutType0".
@@ -77,20 +79,19 @@ void snmp_show(seq_file *m)
              __builtin_offsetof(net_mibs, ip));
     show_mib(m, "Icmp", "", "", icmp_names, ICMP_MIB_MAX, __builtin_offsetof(net_mibs, icmp));
     show_icmpmsg(m);
-    if (snmp_tcp_show_hook)
-        snmp_tcp_show_hook(m);
+    // RFC 2988's algorithm, RTO limits in ms, no limit of connections.
+    show_mib(m, "Tcp", " RtoAlgorithm RtoMin RtoMax MaxConn", " 1 200 120000 -1", tcp_names,
+             TCP_MIB_MAX, __builtin_offsetof(net_mibs, tcp));
     show_mib(m, "Udp", "", "", udp_names, UDP_MIB_MAX, __builtin_offsetof(net_mibs, udp));
 }
 
 void netstat_show(seq_file *m)
 {
-    static constexpr const char *tcpext[] = {"IPReversePathFilter"};
-    show_mib(m, "TcpExt", "", "", tcpext, 1, __builtin_offsetof(net_mibs, rp_filter));
+    show_mib(m, "TcpExt", "", "", tcpext_names, LINUX_MIB_MAX,
+             __builtin_offsetof(net_mibs, tcpext));
     show_mib(m, "IpExt", "", "", ipext_names, IPEXT_MIB_MAX, __builtin_offsetof(net_mibs, ipext));
 }
 } // namespace
-
-void (*snmp_tcp_show_hook)(seq_file *m);
 
 void ip_init()
 {

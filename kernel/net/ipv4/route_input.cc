@@ -148,7 +148,7 @@ static int check_source_or_martian(const sk_buff *skb, const in_device *d, be32 
     if (err == -EINVAL)
         return martian_source(skb, d, daddr, saddr);
     if (err == -EXDEV)
-        net_mib->rp_filter++;
+        NET_INC_STATS(LINUX_MIB_IPReversePathFilter);
     return err;
 }
 

@@ -9,5 +9,3 @@ void sysctl_net_ipv4_init();
 /// /proc/sys/net/ipv4/icmp_*.
 void sysctl_icmp_init();
 void inet_protos_show(seq_file *m);
-/// TCP's lines of /proc/net/snmp.
-extern void (*snmp_tcp_show_hook)(seq_file *m);
