@@ -68,6 +68,7 @@ void devtmpfs_init()
     err |= add_node("stdout", S_IFLNK | 0777, 0, "/proc/self/fd/1");
     err |= add_node("stderr", S_IFLNK | 0777, 0, "/proc/self/fd/2");
     err |= add_node("shm", S_IFDIR | 01777, 0, nullptr);
+    err |= add_node("pts", S_IFDIR | 0755, 0, nullptr);
     if (err)
         panic("VFS: no memory for /dev");
 }
@@ -89,6 +90,7 @@ void mount_at(const char *type, const char *dir)
 void mount_standard_filesystems()
 {
     mount_at("devtmpfs", "/dev");
+    mount_at("devpts", "/dev/pts");
     mount_at("proc", "/proc");
     mount_at("sysfs", "/sys");
     mount_at("debugfs", "/sys/kernel/debug");

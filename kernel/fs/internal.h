@@ -42,6 +42,10 @@ struct file_system_type {
     const super_operations *s_op;
     /// Number of the anonymous device of a single instance; 0: given at mount time.
     u32 root_mode;
+    /// Options of mount(2), for every mount of the type. EINVAL. Null: they are ignored. Tree lock held.
+    result<void> (*mount_options)(super_block *sb, const char *data) = nullptr;
+    /// Print ",name=value" for /proc/mounts, or null.
+    void (*show_options)(struct seq_file *m, super_block *sb) = nullptr;
 };
 
 /// A file system attached to the tree (Linux struct mount/vfsmount).
@@ -194,6 +198,7 @@ void chrdev_init();
 void pipe_init();
 void pseudo_fs_init();
 void devtmpfs_init();
+void devpts_init();
 /// Pages that hold file contents.
 u64 ramfs_pages();
 void for_each_chrdev(void (*f)(u32 major, const char *name, void *arg), void *arg);

@@ -260,6 +260,8 @@ result<void> mount_locked(type_slot *t, const char *devname, path at, u64 flags,
         // The same file system on the same place again: busy, unless the kernel put it there for the init script that now asks.
         if (!at.mnt->automatic)
             return error{EBUSY};
+        if (t->type->mount_options)
+            TRY_VOID(t->type->mount_options(t->single, data));
         at.mnt->automatic = false;
         at.mnt->flags = flags & MNT_FLAGS;
         return {};
@@ -269,6 +271,12 @@ result<void> mount_locked(type_slot *t, const char *devname, path at, u64 flags,
         return error{ENOMEM};
     if (t->type == &tmpfs_type)
         sb->max_pages = tmpfs_size_pages(data);
+    auto opts = t->type->mount_options ? t->type->mount_options(sb, data) : result<void>{};
+    if (!opts) {
+        sb->active++;
+        put_super(sb);
+        return opts;
+    }
     mount *m = new_mount(sb, sb->root, devname, static_cast<u32>(flags));
     if (!m) {
         sb->active++;
@@ -417,10 +425,13 @@ void show_mounts(seq_file *m)
     path root = get_fs_root();
     for (mount &mnt : *mounts) {
         const char *at = d_path_locked({&mnt, mnt.root}, root, buf, PATH_MAX, false);
-        seq_printf(m, "%s %s %s %s%s%s%s%s 0 0\n", mnt.devname, at ? at : "?", mnt.sb->type->name,
+        seq_printf(m, "%s %s %s %s%s%s%s%s", mnt.devname, at ? at : "?", mnt.sb->type->name,
                    mnt.flags & MS_RDONLY ? "ro" : "rw", mnt.flags & MS_NOSUID ? ",nosuid" : "",
                    mnt.flags & MS_NODEV ? ",nodev" : "", mnt.flags & MS_NOEXEC ? ",noexec" : "",
                    mnt.flags & MS_RELATIME ? ",relatime" : "");
+        if (mnt.sb->type->show_options)
+            mnt.sb->type->show_options(m, mnt.sb);
+        seq_puts(m, " 0 0\n");
     }
     path_put(root);
     putname_buffer(buf);

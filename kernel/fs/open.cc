@@ -63,7 +63,9 @@ result<file_ptr> dentry_open(const path &p, u32 flags)
     if (!f->f_op)
         return error{ENXIO}; // sockets, block devices: not opened by name
     if (f->f_op->open) {
+        f->f_flags |= flags & O_NOCTTY; // concerns the open method only
         auto r = f->f_op->open(i, f.get());
+        f->f_flags &= ~O_NOCTTY;
         if (!r) {
             f->f_op = &bad_file_operations; // what was not opened is not released
             return r.fail();

@@ -111,5 +111,6 @@ void vfs_caches_init()
     mnt_init();
     pseudo_fs_init();
     devtmpfs_init();
+    devpts_init();
     mm_files = &file_ops_for_mm;
 }

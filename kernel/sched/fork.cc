@@ -69,7 +69,6 @@ result<void> copy_signal(u64 flags, task_struct *t)
     memcpy(s->rlim, mine->rlim, sizeof(s->rlim));
     s->pgrp = mine->pgrp;
     s->session = mine->session;
-    s->tty = mine->tty;
     s->owner = t;
     t->signal = s;
     return {};
@@ -141,6 +140,8 @@ result<void> join(u64 flags, task_struct *t)
             t->sibling.unlink();
         return error{EAGAIN};
     }
+    if (!thread)
+        s->tty = me->signal->tty; // under tasklist_lock: a hangup clears all or none
     s->threads.push_back(*t);
     s->nr_threads++;
     return {};

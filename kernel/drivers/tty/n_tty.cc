@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The line discipline's receiving side: editing of the line being typed, echo, signals. Linux: drivers/tty/n_tty.c; POSIX chapter 11.
-// Context: the kthread of tty_io.cc. Locks: takes `input`, and `output` for each echo.
+// Context: process (tty_flush_to_ldisc). Locks: the caller holds `input`; takes `output` for each echo.
 
 #include "drivers/tty/tty.h"
 #include "lib/string.h"
@@ -102,6 +102,7 @@ u32 column_after(tty_struct *t, u32 n)
 void erase_char(tty_struct *t)
 {
     u32 before = column_after(t, t->head - t->canon_head);
+    bool tab = at(t, t->head - 1) == '\t'; // leaves nothing on the screen to blank out
     do
         t->head--;
     while (t->head != t->canon_head && i_flag(t, IUTF8) && is_continuation(at(t, t->head)));
@@ -112,7 +113,7 @@ void erase_char(tty_struct *t)
         return;
     }
     for (u32 after = column_after(t, t->head - t->canon_head); after < before; after++)
-        put(t, "\b \b", 3);
+        put(t, "\b \b", tab ? 1 : 3);
 }
 
 bool is_word(u8 c)
@@ -155,7 +156,7 @@ void reprint(tty_struct *t)
         echo(t, at(t, i));
 }
 
-/// ^C, ^\, ^Z: a signal to the foreground group; what was typed is forgotten.
+/// ^C, ^\, ^Z.
 bool signal_char(tty_struct *t, u8 c)
 {
     unsigned sig = is_special(t, c, VINTR)   ? SIGINT
@@ -164,19 +165,15 @@ bool signal_char(tty_struct *t, u8 c)
                                              : 0;
     if (!l_flag(t, ISIG) || !sig)
         return false;
-    if (!l_flag(t, NOFLSH))
+    if (!l_flag(t, NOFLSH)) {
         n_tty_flush_input(t);
+        tty_packet_status(t, TIOCPKT_FLUSHWRITE);
+    }
+    if (i_flag(t, IXON))
+        tty_start(t);
     if (l_flag(t, ECHO))
         echo(t, c);
-    s32 pgrp;
-    {
-        spin_guard<irqsave> g{t->ctrl};
-        pgrp = t->pgrp;
-        t->stopped = false;
-    }
-    wake_up_interruptible_all(&t->write_wait);
-    if (pgrp)
-        kill_pgrp(pgrp, sig);
+    n_tty_isig(t, sig);
     return true;
 }
 
@@ -185,13 +182,15 @@ bool flow_char(tty_struct *t, u8 c)
 {
     if (!i_flag(t, IXON))
         return false;
-    bool start = is_special(t, c, VSTART), stop = is_special(t, c, VSTOP);
-    if (!start && !stop)
-        return false;
-    t->stopped = stop;
-    if (start)
-        wake_up_interruptible_all(&t->write_wait);
-    return true;
+    if (is_special(t, c, VSTART)) {
+        tty_start(t);
+        return true;
+    }
+    if (is_special(t, c, VSTOP)) {
+        tty_stop(t);
+        return true;
+    }
+    return false;
 }
 
 /// A key that edits the line. False: c is text.
@@ -250,11 +249,30 @@ bool end_line(tty_struct *t, u8 c)
 }
 } // namespace
 
+void n_tty_isig(tty_struct *t, unsigned sig)
+{
+    s32 pgrp;
+    {
+        spin_guard<irqsave> g{t->ctrl};
+        pgrp = t->pgrp;
+    }
+    if (pgrp)
+        kill_pgrp(pgrp, sig);
+}
+
+bool n_tty_has_room(const tty_struct *t)
+{
+    // One place stays free for the end of a line. A line that is too long goes on being received: it can only be cut or ended.
+    return read_once(t->head) - read_once(t->tail) < N_TTY_BUF_SIZE - 1 ||
+           (l_flag(t, ICANON) && !read_once(t->lines));
+}
+
 void n_tty_flush_input(tty_struct *t)
 {
     t->tail = t->canon_head = t->head;
     t->lines = 0;
     memset(t->line_end, 0, sizeof t->line_end);
+    tty_packet_status(t, TIOCPKT_FLUSHREAD);
 }
 
 void n_tty_set_termios(tty_struct *t, const ktermios &old)
@@ -272,19 +290,18 @@ void n_tty_set_termios(tty_struct *t, const ktermios &old)
 
 void n_tty_receive_char(tty_struct *t, u8 c)
 {
-    mutex_guard g{t->input};
     if (i_flag(t, ISTRIP))
         c &= 0x7f;
+    if (i_flag(t, IUCLC) && l_flag(t, IEXTEN) && c >= 'A' && c <= 'Z')
+        c |= 32;
     if (t->literal_next) {
         t->literal_next = false;
         echo_if(t, c);
         store(t, c, false);
         return;
     }
-    if (t->stopped && i_flag(t, IXON) && i_flag(t, IXANY)) {
-        t->stopped = false;
-        wake_up_interruptible_all(&t->write_wait);
-    }
+    if (t->stopped && i_flag(t, IXON) && i_flag(t, IXANY))
+        tty_start(t);
     if (flow_char(t, c) || signal_char(t, c))
         return;
     if (c == '\r') {

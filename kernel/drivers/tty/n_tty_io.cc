@@ -7,16 +7,19 @@
 
 namespace
 {
-constexpr size_t CHUNK = 256; // bytes written to the console in one piece, interrupts off
+constexpr size_t CHUNK = 256; // bytes written to the line in one piece
 
-/// Collects processed output and hands it to the console in chunks.
+/// Collects processed output and hands it to the line in chunks.
 struct out_buffer {
+    tty_struct *tty;
     char bytes[CHUNK];
     size_t n = 0;
+    u32 total = 0;
+    explicit out_buffer(tty_struct *t) : tty{t} {}
     void flush()
     {
         if (n)
-            console_write(bytes, n);
+            tty_emit(tty, bytes, n);
         n = 0;
     }
     void add(char c)
@@ -24,6 +27,7 @@ struct out_buffer {
         if (n == CHUNK)
             flush();
         bytes[n++] = c;
+        total++;
     }
     ~out_buffer() { flush(); }
 };
@@ -58,16 +62,20 @@ void put_processed(tty_struct *t, out_buffer &out, u8 c)
         } while (t->column & 7);
         return;
     }
+    if (o_flag(t, OLCUC) && c >= 'a' && c <= 'z')
+        c &= static_cast<u8>(~32);
     out.add(static_cast<char>(c));
     track(t, c);
 }
 } // namespace
 
-void n_tty_put(tty_struct *t, const u8 *s, size_t n)
+size_t n_tty_put(tty_struct *t, const u8 *s, size_t n, bool limited)
 {
-    out_buffer out;
+    out_buffer out{t};
     bool process = o_flag(t, OPOST);
-    for (size_t i = 0; i < n; i++) {
+    u32 room = limited ? tty_write_room(t) : ~u32{0};
+    size_t i = 0;
+    for (; i < n && room - out.total >= TTY_MAX_EXPANSION; i++) {
         if (process) {
             put_processed(t, out, s[i]);
         } else {
@@ -75,14 +83,39 @@ void n_tty_put(tty_struct *t, const u8 *s, size_t n)
             track(t, s[i]);
         }
     }
+    return i;
 }
 
 namespace
 {
-/// Sleep until output may go on. 0 or -ERESTARTSYS.
-[[gnu::noinline]] int wait_not_stopped(tty_struct *t)
+/// Sleep until output may go on, or the line is gone. 0 or -ERESTARTSYS.
+[[gnu::noinline]] int wait_for_room(tty_struct *t, file *f)
 {
-    return wait_event_interruptible(&t->write_wait, !read_once(t->stopped));
+    return wait_event_interruptible(&t->write_wait,
+                                    tty_write_room(t) >= TTY_MAX_EXPANSION || tty_hung_up(f));
+}
+
+/// Write `n` bytes: how many went out. *why: what stopped it.
+size_t write_chunk(tty_struct *t, file *f, const u8 *s, size_t n, errno_t *why)
+{
+    size_t done = 0;
+    while (!*why) {
+        if (tty_hung_up(f)) {
+            *why = EIO;
+            break;
+        }
+        {
+            mutex_guard g{t->output};
+            done += n_tty_put(t, s + done, n - done, true);
+        }
+        if (done == n)
+            break;
+        if (f->f_flags & O_NONBLOCK)
+            *why = EAGAIN;
+        else if (wait_for_room(t, f))
+            *why = ERESTARTSYS;
+    }
+    return done;
 }
 } // namespace
 
@@ -91,23 +124,17 @@ result<size_t> n_tty_write(tty_struct *t, file *f, iov_iter &from)
     if (l_flag(t, TOSTOP))
         TRY_VOID(tty_check_background(t, SIGTTOU));
     size_t done = 0;
-    while (from.count()) {
-        errno_t why{};
-        if (read_once(t->stopped))
-            why = f->f_flags & O_NONBLOCK ? EAGAIN : wait_not_stopped(t) ? ERESTARTSYS : errno_t{};
+    errno_t why = tty_hung_up(f) ? EIO : errno_t{};
+    while (from.count() && !why) {
         u8 bytes[CHUNK];
         size_t n = min(from.count(), CHUNK);
-        if (!why && !from.copy_from(bytes, n))
+        if (!from.copy_from(bytes, n))
             why = EFAULT;
-        if (why) {
-            if (!done)
-                return error{why};
-            break;
-        }
-        mutex_guard g{t->output};
-        n_tty_put(t, bytes, n);
-        done += n;
+        else
+            done += write_chunk(t, f, bytes, n, &why);
     }
+    if (why && !done)
+        return error{why};
     return done;
 }
 
@@ -120,13 +147,13 @@ bool readable(tty_struct *t, u32 want)
                              : read_once(t->head) - read_once(t->tail) >= want;
 }
 
-/// Sleep until readable() or `timeout` jiffies are over: what is left, or -ERESTARTSYS.
-[[gnu::noinline]] s64 n_tty_wait(tty_struct *t, u32 want, s64 timeout)
+/// Sleep until readable(), the line is gone, or `timeout` jiffies are over: what is left, or -ERESTARTSYS.
+[[gnu::noinline]] s64 n_tty_wait(tty_struct *t, file *f, u32 want, s64 timeout)
 {
     wait_queue w;
     for (;;) {
         prepare_to_wait(&t->read_wait, &w, TASK_INTERRUPTIBLE);
-        if (readable(t, want) || !timeout)
+        if (readable(t, want) || !timeout || tty_hung_up(f))
             break;
         if (signal_pending()) {
             timeout = -ERESTARTSYS;
@@ -197,16 +224,16 @@ raw_rules rules_of(const tty_struct *t, size_t n)
 }
 
 /// Wait for a raw read's bytes: 0 or an errno.
-errno_t wait_raw(tty_struct *t, size_t n)
+errno_t wait_raw(tty_struct *t, file *f, size_t n)
 {
     raw_rules r = rules_of(t, n);
     u8 vmin = t->termios.t.cc[VMIN], vtime = t->termios.t.cc[VTIME];
     if (vmin && vtime) {
         // The clock runs between bytes: wait for the first without limit, then for growth.
-        if (n_tty_wait(t, 1, MAX_SCHEDULE_TIMEOUT) < 0)
+        if (n_tty_wait(t, f, 1, MAX_SCHEDULE_TIMEOUT) < 0)
             return ERESTARTSYS;
         for (u32 have = t->head - t->tail; have < r.min_count; have = t->head - t->tail) {
-            s64 left = n_tty_wait(t, have + 1, r.timeout);
+            s64 left = n_tty_wait(t, f, have + 1, r.timeout);
             if (left < 0)
                 return ERESTARTSYS;
             if (t->head - t->tail <= have)
@@ -214,7 +241,7 @@ errno_t wait_raw(tty_struct *t, size_t n)
         }
         return errno_t{};
     }
-    return n_tty_wait(t, r.min_count, r.timeout) < 0 ? ERESTARTSYS : errno_t{};
+    return n_tty_wait(t, f, r.min_count, r.timeout) < 0 ? ERESTARTSYS : errno_t{};
 }
 } // namespace
 
@@ -235,10 +262,10 @@ result<size_t> n_tty_read(tty_struct *t, file *f, iov_iter &to)
         }
         bool canon = l_flag(t, ICANON), nonblock = f->f_flags & O_NONBLOCK;
         if (!nonblock && !canon)
-            why = wait_raw(t, n);
-        else if (!nonblock && n_tty_wait(t, 1, MAX_SCHEDULE_TIMEOUT) < 0)
+            why = wait_raw(t, f, n);
+        else if (!nonblock && n_tty_wait(t, f, 1, MAX_SCHEDULE_TIMEOUT) < 0)
             why = ERESTARTSYS;
-        if (why || take(t, bytes, n, &got))
+        if (why || take(t, bytes, n, &got) || tty_hung_up(f))
             break;
         bool no_wait = !l_flag(t, ICANON) && !t->termios.t.cc[VMIN] && !t->termios.t.cc[VTIME];
         if (nonblock)
@@ -247,6 +274,8 @@ result<size_t> n_tty_read(tty_struct *t, file *f, iov_iter &to)
             continue; // another reader was faster, or the mode changed
         break;        // VMIN 0: the time is over, nothing came
     }
+    if (got)
+        tty_input_taken(t);
     if (!why && !to.copy_to(bytes, got))
         why = EFAULT;
     kfree(bytes);
@@ -267,5 +296,5 @@ u32 n_tty_poll(tty_struct *t, file *f, poll_table *pt)
     poll_wait(f, &t->write_wait, pt);
     u8 vmin = t->termios.t.cc[VMIN], vtime = t->termios.t.cc[VTIME];
     u32 mask = readable(t, vmin && !vtime ? vmin : 1) ? POLLIN | POLLRDNORM : 0;
-    return mask | (read_once(t->stopped) ? 0 : POLLOUT | POLLWRNORM);
+    return mask | (tty_write_room(t) >= TTY_MAX_EXPANSION ? POLLOUT | POLLWRNORM : 0);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The terminal as a file: /dev/console, /dev/tty, /dev/ttyS0, and the way of received bytes to the line discipline. Linux:
-// drivers/tty/tty_io.c, tty_buffer.c. Process context, except tty_receive().
+// Terminals as files: /dev/console, /dev/tty, /dev/ttyS0, hangups, and the console's way from the interrupt to the line discipline.
+// Linux: drivers/tty/tty_io.c. Process context, except tty_receive().
 
 #include "drivers/tty/tty.h"
 #include "lib/initcall.h"
@@ -10,11 +10,12 @@ namespace
 {
 constexpr u32 DEV_TTY = mkdev(5, 0), DEV_CONSOLE = mkdev(5, 1), DEV_TTYS0 = mkdev(4, 64);
 constexpr u32 B38400 = 017, CS8 = 060, CREAD = 0200, HUPCL = 02000, CLOCAL = 04000;
+constexpr u32 TIOCSPGRP = 0x5410;
 
 tty_struct *the_tty;
+} // namespace
 
-/// Linux's tty_std_termios.
-constexpr ktermios2 std_termios{
+const ktermios2 tty_std_termios{
     {ICRNL | IXON,
      OPOST | ONLCR,
      B38400 | CS8 | CREAD | HUPCL | CLOCAL,
@@ -25,114 +26,190 @@ constexpr ktermios2 std_termios{
     38400,
 };
 
-result<void> tty_open(inode *i, file *f)
+void tty_get(tty_struct *t)
+{
+    if (t->link)
+        pty_get(t);
+}
+
+void tty_put(tty_struct *t)
+{
+    if (t->link)
+        pty_put(t);
+}
+
+result<void> tty_attach_file(tty_struct *t, file *f)
+{
+    auto *tf = knew<tty_file>(GFP_KERNEL);
+    errno_t why = !tf                                               ? ENOMEM
+                  : read_once(t->exclusive) && current()->euid != 0 ? EBUSY
+                                                                    : errno_t{};
+    if (why) {
+        kdelete(tf);
+        tty_put(t);
+        return error{why};
+    }
+    *tf = {t, read_once(t->hangups)};
+    f->private_data = tf;
+    f->f_op = &tty_fops;
+    return {};
+}
+
+void tty_maybe_controlling(tty_struct *t, u32 flags)
 {
     signal_state *s = current()->signal;
-    if (i->rdev == DEV_TTY && (!s || !s->tty))
+    if ((flags & O_NOCTTY) || !s || !s->leader || s->tty || read_once(t->session))
+        return;
+    auto r = tty_set_controlling(t, false);
+    (void)r; // somebody was faster: then it is theirs
+}
+
+namespace
+{
+/// open of the console's nodes and of /dev/tty. Opening the console or /dev/tty never makes it the controlling terminal.
+result<void> tty_open(inode *i, file *f)
+{
+    tty_struct *t = the_tty;
+    if (i->rdev == DEV_TTY && !(t = get_current_tty()))
         return error{ENXIO};
-    f->private_data = the_tty;
-    // A session leader without a terminal gets this one; opening the console or /dev/tty never does that.
-    if (i->rdev == DEV_TTYS0 && s && s->leader && !s->tty && !read_once(the_tty->session) &&
-        !(f->f_flags & O_NOCTTY)) {
-        auto r = tty_set_controlling(the_tty, false);
-        (void)r;
-    }
+    if (t->link) // /dev/tty on a pty: one more file of the slave
+        return pty_open_slave(t, f);
+    TRY_VOID(tty_attach_file(t, f));
+    if (i->rdev == DEV_TTYS0)
+        tty_maybe_controlling(t, f->f_flags);
     return {};
+}
+
+void tty_release(inode *, file *f)
+{
+    tty_struct *t = file_tty(f);
+    kdelete(static_cast<tty_file *>(f->private_data));
+    if (t->link)
+        pty_release(t);
+    tty_put(t);
 }
 
 result<size_t> tty_read(file *f, iov_iter &to, u64 *)
 {
-    return n_tty_read(static_cast<tty_struct *>(f->private_data), f, to);
+    tty_struct *t = file_tty(f);
+    if (tty_hung_up(f))
+        return size_t{0};
+    return t->kind == tty_kind::pty_master ? pty_master_read(t, f, to) : n_tty_read(t, f, to);
 }
 
 result<size_t> tty_write(file *f, iov_iter &from, u64 *)
 {
-    return n_tty_write(static_cast<tty_struct *>(f->private_data), f, from);
+    tty_struct *t = file_tty(f);
+    if (tty_hung_up(f))
+        return error{EIO};
+    return t->kind == tty_kind::pty_master ? pty_master_write(t, f, from) : n_tty_write(t, f, from);
 }
 
 u32 tty_poll(file *f, poll_table *pt)
 {
-    return n_tty_poll(static_cast<tty_struct *>(f->private_data), f, pt);
+    tty_struct *t = file_tty(f);
+    u32 mask = t->kind == tty_kind::pty_master ? pty_master_poll(t, f, pt) : n_tty_poll(t, f, pt);
+    if (tty_hung_up(f))
+        return POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM;
+    return mask;
 }
 
 result<s64> tty_fop_ioctl(file *f, u32 cmd, u64 arg)
 {
-    return tty_ioctl(static_cast<tty_struct *>(f->private_data), f, cmd, arg);
+    if (tty_hung_up(f))
+        return error{cmd == TIOCSPGRP ? ENOTTY : EIO};
+    return tty_ioctl(file_tty(f), f, cmd, arg);
 }
 
-const file_operations tty_fops{
-    .read = tty_read,
-    .write = tty_write,
-    .poll = tty_poll,
-    .ioctl = tty_fop_ioctl,
-    .open = tty_open,
-};
-
-/// Take one byte out of the interrupt's ring.
-bool rx_pop(tty_struct *t, u8 *c)
-{
-    u32 tail = t->rx_tail.load(std::memory_order_relaxed);
-    if (tail == t->rx_head.load(std::memory_order_acquire))
-        return false;
-    *c = t->rx[tail % TTY_RX_RING];
-    t->rx_tail.store(tail + 1, std::memory_order_release);
-    return true;
-}
+const file_operations tty_nodes{.open = tty_open};
 
 /// Linux's work item of this name: from the interrupt's ring into the line discipline.
 [[noreturn]] void flush_to_ldisc(void *arg)
 {
     auto *t = static_cast<tty_struct *>(arg);
     for (;;) {
-        u8 c;
-        while (rx_pop(t, &c))
-            n_tty_receive_char(t, c);
+        tty_flush_to_ldisc(t);
         wait_queue w;
         prepare_to_wait(&t->rx_wait, &w, TASK_INTERRUPTIBLE);
-        if (t->rx_tail.load(std::memory_order_relaxed) ==
-            t->rx_head.load(std::memory_order_acquire))
+        if (!t->rx.used() || !n_tty_has_room(t))
             schedule();
         finish_wait(&t->rx_wait, &w);
     }
 }
 } // namespace
 
+const file_operations tty_fops{
+    .read = tty_read,
+    .write = tty_write,
+    .poll = tty_poll,
+    .ioctl = tty_fop_ioctl,
+    .release = tty_release,
+};
+
 tty_struct *console_tty()
 {
     return the_tty;
 }
 
+tty_struct *get_current_tty()
+{
+    signal_state *s = current()->signal;
+    rcu_read_lock();
+    auto *t = s ? static_cast<tty_struct *>(read_once(s->tty)) : nullptr;
+    if (t && t->link && !pty_get_unless_dead(t))
+        t = nullptr;
+    rcu_read_unlock();
+    return t;
+}
+
+void tty_vhangup(tty_struct *t)
+{
+    s32 session;
+    {
+        spin_guard<irqsave> g{t->ctrl};
+        session = t->session;
+        t->session = t->pgrp = 0;
+        write_once(t->hangups, t->hangups + 1);
+    }
+    if (task_struct *leader = session ? find_get_task(session) : nullptr) {
+        kernel_siginfo info;
+        info.code = SI_KERNEL;
+        (void)send_signal_info(leader, SIGHUP, info, true); // it may be gone already
+        (void)send_signal_info(leader, SIGCONT, info, true);
+        put_task(leader);
+    }
+    tty_forget_session(t);
+    wake_up_all(&t->read_wait);
+    wake_up_all(&t->write_wait);
+}
+
 void tty_receive(u8 c)
 {
-    tty_struct *t = the_tty;
-    u32 head = t->rx_head.load(std::memory_order_relaxed);
-    if (head - t->rx_tail.load(std::memory_order_acquire) == TTY_RX_RING) {
-        t->rx_lost++;
-        return;
-    }
-    t->rx[head % TTY_RX_RING] = c;
-    t->rx_head.store(head + 1, std::memory_order_release);
-    wake_up(&t->rx_wait);
+    if (the_tty->rx.push(c))
+        wake_up(&the_tty->rx_wait);
 }
 
 int tty_init()
 {
     auto *t = knew<tty_struct>(GFP_KERNEL);
-    task_struct *worker = t ? kthread_create(flush_to_ldisc, t, -1, "flush_to_ldisc") : nullptr;
+    task_struct *worker = t && t->rx.alloc(TTY_RX_LIMIT)
+                              ? kthread_create(flush_to_ldisc, t, -1, "flush_to_ldisc")
+                              : nullptr;
     if (!worker) {
         kdelete(t);
         pr_err("tty: out of memory\n");
         return -ENOMEM;
     }
-    t->termios = std_termios;
+    t->termios = tty_std_termios;
+    t->rdev = DEV_TTYS0;
     the_tty = t;
     tty_jobctrl_init();
-    register_chrdev(5, 0, 1, "/dev/tty", &tty_fops);
-    register_chrdev(4, 64, 64, "ttyS", &tty_fops);
+    register_chrdev(5, 0, 1, "/dev/tty", &tty_nodes);
+    register_chrdev(4, 64, 64, "ttyS", &tty_nodes);
     devtmpfs_create_node("console", 0600, DEV_CONSOLE);
     devtmpfs_create_node("tty", 0666, DEV_TTY);
     devtmpfs_create_node("ttyS0", 0660, DEV_TTYS0);
     wake_up_process(worker);
-    return 0;
+    return pty_init();
 }
 fs_initcall(tty_init);

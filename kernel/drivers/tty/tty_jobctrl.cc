@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sessions and foreground groups of the terminal. Linux: drivers/tty/tty_io.c (tty_jobctrl.c later); POSIX chapter 11.1.
-// Process context. Locks: tty.ctrl for the terminal's session and group; signal_state.tty is written by its own process only.
+// Process context. Locks: tty.ctrl for the terminal's session and group; signal_state.tty is set by its own process, and cleared by
+// whoever ends the session (tasklist_lock).
 
 #include "drivers/tty/tty.h"
 #include "fs/proc/internal.h"
@@ -25,13 +26,10 @@ bool is_mine(const tty_struct *t)
     return s && s->tty == t;
 }
 
-/// The session's leader is gone: its foreground group hangs up, and the terminal is free. tasklist_lock not held.
-void hangup_session(signal_state *s)
+/// The session's leader gives its terminal up, or is gone: the foreground group hangs up, and the terminal is free. tasklist_lock not
+/// held.
+void disassociate(signal_state *s, tty_struct *t)
 {
-    auto *t = static_cast<tty_struct *>(s->tty);
-    s->tty = nullptr;
-    if (!t)
-        return;
     s32 pgrp = 0;
     {
         spin_guard<irqsave> g{t->ctrl};
@@ -44,8 +42,28 @@ void hangup_session(signal_state *s)
         kill_pgrp(pgrp, SIGHUP);
         kill_pgrp(pgrp, SIGCONT);
     }
+    tty_forget_session(t);
+}
+
+void session_leader_gone(signal_state *s)
+{
+    tty_struct *t = get_current_tty();
+    if (!t)
+        return;
+    disassociate(s, t);
+    tty_put(t);
 }
 } // namespace
+
+void tty_forget_session(tty_struct *t)
+{
+    for_each_task(
+        [](task_struct *p, void *tty) {
+            if (p->signal && p->signal->tty == tty)
+                p->signal->tty = nullptr;
+        },
+        t);
+}
 
 result<void> tty_check_background(tty_struct *t, unsigned sig)
 {
@@ -78,11 +96,13 @@ result<void> tty_set_controlling(tty_struct *t, bool steal)
     s32 taken = read_once(t->session);
     if (taken && taken != s->session && session_alive(taken) && !(steal && current()->euid == 0))
         return error{EPERM};
-    {
-        spin_guard<irqsave> g{t->ctrl};
-        t->session = s->session;
-        t->pgrp = s->pgrp;
-    }
+    if (taken && taken != s->session)
+        tty_forget_session(t);
+    spin_guard<irqsave> g{t->ctrl};
+    if (t->hung)
+        return error{EIO};
+    t->session = s->session;
+    t->pgrp = s->pgrp;
     s->tty = t;
     return {};
 }
@@ -92,7 +112,7 @@ namespace
 constexpr u32 TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422,
               TIOCGSID = 0x5429;
 
-/// Does a process of group `pgrp` exist in `session`?
+/// Does a process of group `pgrp` exist in `session` (0: in any)?
 bool group_in_session(s32 pgrp, s32 session)
 {
     struct search {
@@ -103,7 +123,8 @@ bool group_in_session(s32 pgrp, s32 session)
         [](task_struct *t, void *arg) {
             auto *q = static_cast<search *>(arg);
             // tasklist_lock is held: the task's signal_state stays.
-            if (t->signal && t->signal->pgrp == q->pgrp && t->signal->session == q->session)
+            if (t->signal && t->signal->pgrp == q->pgrp &&
+                (!q->session || t->signal->session == q->session))
                 q->found = true;
         },
         &s);
@@ -113,43 +134,58 @@ bool group_in_session(s32 pgrp, s32 session)
 result<s64> set_foreground(tty_struct *t, u64 arg)
 {
     s32 pgrp;
+    auto allowed = tty_check_background(t, SIGTTOU);
+    if (!allowed)
+        return error{allowed.err() == EIO ? ENOTTY : static_cast<errno_t>(allowed.err())};
     if (!is_mine(t) || t->session != current()->signal->session)
         return error{ENOTTY};
-    TRY_VOID(tty_check_background(t, SIGTTOU));
     TRY_VOID(get_user(pgrp, user_ptr<s32>{arg}));
     if (pgrp < 0)
         return error{EINVAL};
+    if (!group_in_session(pgrp, 0))
+        return error{ESRCH};
     if (!group_in_session(pgrp, current()->signal->session))
         return error{EPERM};
     spin_guard<irqsave> g{t->ctrl};
     t->pgrp = pgrp;
     return s64{0};
 }
+
+result<s64> give_up(tty_struct *t)
+{
+    if (!is_mine(t))
+        return error{ENOTTY};
+    if (current()->signal->leader)
+        disassociate(current()->signal, t);
+    current()->signal->tty = nullptr;
+    return s64{0};
+}
 } // namespace
 
 result<s64> tty_jobctrl_ioctl(tty_struct *t, u32 cmd, u64 arg)
 {
+    bool master = t->kind == tty_kind::pty_master;
+    tty_struct *real = master ? t->link : t;
     switch (cmd) {
     case TIOCSCTTY:
+        if (master)
+            return error{ENOTTY};
         TRY_VOID(tty_set_controlling(t, arg == 1));
         return s64{0};
     case TIOCNOTTY:
-        if (!is_mine(t))
-            return error{ENOTTY};
-        if (current()->signal->leader)
-            hangup_session(current()->signal);
-        current()->signal->tty = nullptr;
-        return s64{0};
+        return give_up(t);
     case TIOCGPGRP:
     case TIOCGSID: {
-        if (!is_mine(t))
+        if (!master && !is_mine(t))
             return error{ENOTTY};
-        s32 v = cmd == TIOCGPGRP ? read_once(t->pgrp) : read_once(t->session);
+        if (cmd == TIOCGSID && !read_once(real->session))
+            return error{ENOTTY};
+        s32 v = cmd == TIOCGPGRP ? read_once(real->pgrp) : read_once(real->session);
         TRY_VOID(put_user(user_ptr<s32>{arg}, v));
         return s64{0};
     }
     case TIOCSPGRP:
-        return set_foreground(t, arg);
+        return set_foreground(real, arg);
     default:
         return error{ENOIOCTLCMD};
     }
@@ -157,6 +193,7 @@ result<s64> tty_jobctrl_ioctl(tty_struct *t, u32 cmd, u64 arg)
 
 void tty_jobctrl_init()
 {
-    process_tty_hangup = hangup_session;
+    process_tty_hangup = session_leader_gone;
     tty_foreground_pgrp = [](void *tty) { return read_once(static_cast<tty_struct *>(tty)->pgrp); };
+    tty_device_number = [](void *tty) { return static_cast<tty_struct *>(tty)->rdev; };
 }

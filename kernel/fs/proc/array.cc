@@ -8,7 +8,6 @@
 
 namespace
 {
-constexpr s32 TTYS0_NR = mkdev(4, 64);
 
 /// What is copied out of a process under its locks.
 struct task_facts {
@@ -59,7 +58,7 @@ void read_signal_state(task_struct *t, task_facts *f)
         return;
     f->pgrp = s->pgrp;
     f->session = s->session;
-    f->tty_nr = s->tty ? TTYS0_NR : 0;
+    f->tty_nr = s->tty && tty_device_number ? static_cast<s32>(tty_device_number(s->tty)) : 0;
     f->tpgid = s->tty && tty_foreground_pgrp ? tty_foreground_pgrp(s->tty) : -1;
     f->threads = s->nr_threads;
     f->cutime = s->cutime;
@@ -101,6 +100,7 @@ task_facts collect(task_struct *t)
 } // namespace
 
 s32 (*tty_foreground_pgrp)(void *tty);
+u32 (*tty_device_number)(void *tty);
 
 void show_pid_stat(seq_file *m, task_struct *t)
 {

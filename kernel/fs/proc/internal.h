@@ -42,6 +42,8 @@ inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop,
 
 /// Foreground group of a terminal, set by the terminal layer (which lies to the right of fs/).
 extern s32 (*tty_foreground_pgrp)(void *tty);
+/// Its device number (field tty_nr of /proc/<pid>/stat).
+extern u32 (*tty_device_number)(void *tty);
 // array.cc, task_mm.cc
 void show_pid_stat(seq_file *m, task_struct *t);
 void show_pid_status(seq_file *m, task_struct *t);
