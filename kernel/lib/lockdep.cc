@@ -13,6 +13,7 @@
 #include <atomic>
 
 static constexpr unsigned MAX_CLASSES = 256, MAX_HELD = 24, WORDS = MAX_CLASSES / 64;
+static constexpr unsigned MAX_SUBCLASS = 7;
 
 enum usage : u8 {
     USED_IN_HARDIRQ = 1,
@@ -23,6 +24,8 @@ enum usage : u8 {
 
 struct class_info {
     const char *name;
+    u8 subclass;
+    u16 nested[MAX_SUBCLASS]; // ids of subclasses 1…
     u8 usage;
     void *where[4];   // who first used it so, per usage bit
     u64 after[WORDS]; // classes that were taken while this one was held
@@ -59,18 +62,40 @@ template <class... A>
     panic(fmt, a...);
 }
 
+/// Find or enter a class; 0: the table is full. graph_lock held.
+static u16 find_class(const char *name, u8 subclass)
+{
+    for (unsigned i = 1; i < nr_classes; i++)
+        if (classes[i].subclass == subclass && !strcmp(classes[i].name, name))
+            return static_cast<u16>(i);
+    if (nr_classes == MAX_CLASSES)
+        return 0;
+    classes[nr_classes].name = name;
+    classes[nr_classes].subclass = subclass;
+    return static_cast<u16>(nr_classes++);
+}
+
 static u16 class_id(lock_class &c)
 {
     if (c.id) [[likely]]
         return c.id;
     graph_guard g;
-    for (unsigned i = 1; i < nr_classes; i++)
-        if (!strcmp(classes[i].name, c.name))
-            return c.id = static_cast<u16>(i);
-    if (nr_classes == MAX_CLASSES)
-        return 0;
-    classes[nr_classes].name = c.name;
-    return c.id = static_cast<u16>(nr_classes++);
+    return c.id = find_class(c.name, 0);
+}
+
+/// The class of a lock that its caller may take while it holds another of the same name: an order of its own.
+static u16 nested_id(lock_class &c, unsigned subclass)
+{
+    u16 base = class_id(c);
+    if (!subclass || !base)
+        return base;
+    if (subclass > MAX_SUBCLASS)
+        report("lockdep: %s has no subclass %u", c.name, subclass);
+    u16 &id = classes[base].nested[subclass - 1];
+    if (id) [[likely]]
+        return id;
+    graph_guard g;
+    return id = find_class(c.name, static_cast<u8>(subclass));
 }
 
 /// Is `to` reachable from `from` along "taken while held"? Iterative; graph_lock held.
@@ -213,11 +238,11 @@ static void check_order(u16 id, const void *lock, void *ip)
     });
 }
 
-void lockdep_acquire(lock_class &c, const void *lock, void *ip)
+void lockdep_acquire(lock_class &c, const void *lock, void *ip, unsigned subclass)
 {
     if (!checking())
         return;
-    u16 id = class_id(c);
+    u16 id = nested_id(c, subclass);
     note_usage(id, ip);
     check_order(id, lock, ip);
     push_spin(id, lock, ip);
@@ -255,11 +280,11 @@ static void push_sleeping(u16 id, const void *lock, void *ip)
     l.held[l.depth++] = {id, lock, ip};
 }
 
-void lockdep_acquire_sleeping(lock_class &c, const void *lock, void *ip)
+void lockdep_acquire_sleeping(lock_class &c, const void *lock, void *ip, unsigned subclass)
 {
     if (!checking() || !current())
         return;
-    u16 id = class_id(c);
+    u16 id = nested_id(c, subclass);
     check_order(id, lock, ip);
     push_sleeping(id, lock, ip);
 }

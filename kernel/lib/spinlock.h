@@ -18,9 +18,11 @@ class CAPABILITY("spinlock") spinlock : pinned
 public:
     constexpr explicit spinlock(const char *name) : class_{name} {}
 
-    void lock() ACQUIRE()
+    void lock() ACQUIRE() { lock_nested(0); }
+    /// lock() where another of the same class may be held: see lockdep_acquire(). Linux spin_lock_nested.
+    void lock_nested(unsigned subclass) ACQUIRE()
     {
-        lockdep_acquire(class_, this, _builtin_return());
+        lockdep_acquire(class_, this, _builtin_return(), subclass);
         u16 me = next_.fetch_add(1, std::memory_order_relaxed);
         while (serving_.load(std::memory_order_acquire) != me)
             cpu_relax();

@@ -10,10 +10,10 @@ static bool take(task_struct **owner)
                                        __ATOMIC_RELAXED);
 }
 
-void mutex::lock() NO_THREAD_SAFETY_ANALYSIS
+void mutex::lock_nested(unsigned subclass) NO_THREAD_SAFETY_ANALYSIS
 {
     might_sleep();
-    lockdep_acquire_sleeping(class_, this, __builtin_return_address(0));
+    lockdep_acquire_sleeping(class_, this, __builtin_return_address(0), subclass);
     if (take(&owner_)) [[likely]]
         return;
     wait_queue w{default_wake_function, current()}; // stays queued when woken: keeps its place

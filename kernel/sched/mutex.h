@@ -9,7 +9,9 @@ class CAPABILITY("mutex") mutex : pinned
 {
 public:
     explicit mutex(const char *name) : class_{name} {}
-    void lock() ACQUIRE();
+    void lock() ACQUIRE() { lock_nested(0); }
+    /// lock() where another of the same class may be held: see lockdep_acquire(). Linux mutex_lock_nested.
+    void lock_nested(unsigned subclass) ACQUIRE();
     bool try_lock() TRY_ACQUIRE(true);
     void unlock() RELEASE();
     /// Whether the current task holds it.

@@ -27,8 +27,10 @@ struct wait_queue {
 
 /// The head: lock and entries.
 struct wait_queue_head : pinned {
-    spinlock lock{"wait_queue_head"};
+    spinlock lock;
     list<wait_queue, &wait_queue::task_list> task_list;
+    /// `lock_name`: a lock class of its own, for queues that are woken while another queue's lock is held.
+    explicit wait_queue_head(const char *lock_name = "wait_queue_head") : lock{lock_name} {}
     /// Linux waitqueue_active(): callers order it against their condition with smp_mb().
     bool active() { return !task_list.empty(); }
 };

@@ -21,6 +21,27 @@ static void consistent_order(void *)
     take(a, b); // spinlocks inside a mutex
 }
 
+/// Two of one class nest when the inner one says so.
+static void nested(void *) NO_THREAD_SAFETY_ANALYSIS
+{
+    spinlock parent{"test.family"}, child{"test.family"};
+    mutex outer{"test.tree"}, inner{"test.tree"};
+    mutex_guard g{outer};
+    inner.lock_nested(1);
+    spin_guard<irqsave> h{parent};
+    child.lock_nested(1);
+    child.unlock();
+    inner.unlock();
+}
+
+static void nested_inversion(void *) NO_THREAD_SAFETY_ANALYSIS
+{
+    spinlock parent{"test.family"}, child{"test.family"};
+    nested(nullptr);
+    child.lock_nested(1);
+    parent.lock();
+}
+
 static u64 lock_in_irq(hrtimer *)
 {
     spin_guard<plain> g{irq_lock};
@@ -57,6 +78,7 @@ static const struct {
     const char *report;
 } defects[] = {
     {"inversion", inversion, "order inversion"},
+    {"nested_inversion", nested_inversion, "order inversion"},
     {"irq_unsafe", irq_unsafe, "taken in a hard IRQ"},
     {"sleep_in_atomic", sleep_in_atomic, "sleeping function"},
     {"recursion", recursion, "held already"},
@@ -66,6 +88,7 @@ static unsigned chosen;
 static void test_good_code_passes(void **)
 {
     assert_true(host_run(consistent_order, nullptr));
+    assert_true(host_run(nested, nullptr));
     assert_int_equal(host_failures(), 0);
 }
 

@@ -318,6 +318,11 @@ inline void bh_lock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
 {
     sk->sk_lock.slock.lock();
 }
+/// The lock of a child while its listener's is held (Linux bh_lock_sock_nested).
+inline void bh_lock_sock_nested(sock *sk) NO_THREAD_SAFETY_ANALYSIS
+{
+    sk->sk_lock.slock.lock_nested(1);
+}
 inline void bh_unlock_sock(sock *sk) NO_THREAD_SAFETY_ANALYSIS
 {
     sk->sk_lock.slock.unlock();
