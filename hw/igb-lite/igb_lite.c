@@ -7,6 +7,7 @@
  */
 #include "qemu/osdep.h"
 
+#include "block/aio.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pcie.h"
 #include "hw/qdev-properties.h"
@@ -29,6 +30,35 @@
 #define MSIX_OFFSET 0x70
 #define PCIE_OFFSET 0xa0
 
+/* Everything, config space excepted. */
+static void device_reset(IGBLiteState *s)
+{
+    trace_igb_lite_reset("device");
+    igb_lite_tx_reset(s);
+    igb_lite_irq_reset(s);
+    igb_lite_registers_reset(s, true);
+    igb_lite_phy_reset(s);
+    igb_lite_link_reset(s);
+}
+
+/* A register access, a frame or a bottom half begins; these may be one in the other. */
+void igb_lite_enter(IGBLiteState *s)
+{
+    s->busy++;
+}
+
+/* It ends, and what it was in the way of happens. */
+void igb_lite_leave(IGBLiteState *s)
+{
+    s->busy--;
+    if (!s->busy && s->reset_later) {
+        s->reset_later = false;
+        if (!s->gone) {
+            device_reset(s);
+        }
+    }
+}
+
 /* CTRL.RST: everything but config space, the PHY's registers and what the table keeps. */
 void igb_lite_software_reset(IGBLiteState *s)
 {
@@ -45,6 +75,9 @@ void igb_lite_software_reset(IGBLiteState *s)
  */
 static void resume(IGBLiteState *s)
 {
+    if (s->gone) {
+        return;
+    }
     s->tx_ready = MAKE_64BIT_MASK(0, IGB_LITE_QUEUES);
     qemu_bh_schedule(s->tx_bh);
     igb_lite_irq_resume(s);
@@ -85,12 +118,11 @@ static void reset_hold(Object *obj, ResetType type)
 {
     IGBLiteState *s = IGB_LITE(obj);
 
-    trace_igb_lite_reset("device");
-    igb_lite_tx_reset(s);
-    igb_lite_irq_reset(s);
-    igb_lite_registers_reset(s, true);
-    igb_lite_phy_reset(s);
-    igb_lite_link_reset(s);
+    if (s->busy) {
+        s->reset_later = true;
+    } else {
+        device_reset(s);
+    }
 }
 
 static bool realize_pci(IGBLiteState *s, Error **errp)
@@ -136,25 +168,48 @@ static void realize(PCIDevice *pci, Error **errp)
     s->nic = qemu_new_nic(&net_info, &s->conf, TYPE_IGB_LITE, DEVICE(s)->id,
                           &DEVICE(s)->mem_reentrancy_guard, s);
     qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
+    igb_lite_dma_realize(s);
     igb_lite_phy_realize(s);
     igb_lite_irq_realize(s);
     igb_lite_tx_realize(s);
     s->vm_state = qemu_add_vm_change_state_handler(vm_state_changed, s);
 }
 
-static void unrealize(PCIDevice *pci)
+/* The end of what work in progress may still use. */
+static void release(IGBLiteState *s)
 {
-    IGBLiteState *s = IGB_LITE(pci);
-
-    qemu_del_vm_change_state_handler(s->vm_state);
     qemu_del_nic(s->nic);
     igb_lite_tx_unrealize(s);
     igb_lite_irq_unrealize(s);
     igb_lite_phy_unrealize(s);
     g_free(s->saved);
+}
+
+static void release_later(void *opaque)
+{
+    release(opaque);
+    object_unref(OBJECT(opaque));
+}
+
+static void unrealize(PCIDevice *pci)
+{
+    IGBLiteState *s = IGB_LITE(pci);
+
+    s->gone = true;
+    qemu_del_vm_change_state_handler(s->vm_state);
+    igb_lite_dma_unrealize(s);
+    timer_del(s->autoneg_timer);
+    igb_lite_irq_reset(s);
+    igb_lite_tx_reset(s);
     msix_unuse_all_vectors(pci);
     msix_uninit(pci, &s->msix, &s->msix);
     pcie_cap_exit(pci);
+    if (s->busy) { /* unplugged by its own DMA */
+        object_ref(OBJECT(s));
+        aio_bh_schedule_oneshot(qemu_get_aio_context(), release_later, s);
+    } else {
+        release(s);
+    }
 }
 
 /* clang-format off: one a line */

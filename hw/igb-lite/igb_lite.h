@@ -10,7 +10,9 @@
  *
  * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
  * frame or a guarded bottom half of ours is in progress; timers are not covered, so ours only
- * schedule bottom halves.
+ * schedule bottom halves. DMA can also be aimed at configuration space and so reset or unplug the
+ * device: each of these pieces of work stands between igb_lite_enter and igb_lite_leave, which put
+ * a reset off to its end and keep what it uses alive until then.
  */
 #ifndef IGB_LITE_H
 #define IGB_LITE_H
@@ -28,6 +30,7 @@
 OBJECT_DECLARE_SIMPLE_TYPE(IGBLiteState, IGB_LITE)
 
 #define IGB_LITE_MMIO_SIZE (128 * KiB)
+#define IGB_LITE_WINDOWS 4
 #define IGB_LITE_NVM_WORDS 256
 #define IGB_LITE_PHY_REGS 32
 #define IGB_LITE_KEY_LEN 40
@@ -44,6 +47,12 @@ typedef struct IGBLiteTxContext {
     uint32_t mss_l4len_idx;
 } IGBLiteTxContext;
 
+/* A stretch of the bus master's address space; see igb_lite_dma.c. */
+typedef struct IGBLiteWindow {
+    MemoryRegionCache cache;
+    hwaddr base, len;
+} IGBLiteWindow;
+
 struct IGBLiteState {
     PCIDevice parent_obj;
 
@@ -56,6 +65,15 @@ struct IGBLiteState {
     uint32_t mac[IGB_LITE_MMIO_SIZE / 4]; /* registers, by R_name + index */
     uint16_t phy[IGB_LITE_PHY_REGS];
     uint16_t nvm[IGB_LITE_NVM_WORDS];
+
+    MemoryListener dma_listener;
+    IGBLiteWindow windows[IGB_LITE_WINDOWS];
+    unsigned next_window; /* the one that is replaced next */
+    bool behind_iommu;    /* no window can be opened */
+
+    unsigned busy;    /* pieces of work in progress, one in the other; see igb_lite_enter */
+    bool reset_later; /* a reset that came meanwhile */
+    bool gone;        /* unplugged: no DMA, no frames, no interrupts */
 
     QEMUTimer *autoneg_timer;
     QEMUBH *link_bh;
@@ -105,6 +123,8 @@ typedef struct IGBLitePacket {
     } while (0)
 
 /* igb_lite.c */
+void igb_lite_enter(IGBLiteState *s);
+void igb_lite_leave(IGBLiteState *s);
 void igb_lite_software_reset(IGBLiteState *s);
 
 /* igb_lite_mmio.c */
@@ -118,6 +138,9 @@ void igb_lite_registers_copy(IGBLiteState *s, bool to_saved);
 extern const VMStateDescription igb_lite_vmstate;
 
 /* igb_lite_dma.c */
+void igb_lite_dma_realize(IGBLiteState *s);
+void igb_lite_dma_unrealize(IGBLiteState *s);
+const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len);
 bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len);
 bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len);
 bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value);

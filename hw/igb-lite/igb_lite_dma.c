@@ -2,47 +2,164 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * igb-lite: DMA, and whether a ring can be used.
+ *
+ * Guest memory is reached through a few windows: whole stretches of RAM of the bus master's address
+ * space, found once and kept until that address space changes, which the memory core says
+ * (windows_drop). Within a window DMA is a copy. What is not plain RAM, or behind an IOMMU, goes the
+ * long way through pci_dma_*. A pointer into a window stays valid
+ * while the caller holds the RCU read lock, even if the window is dropped.
+ *
+ * DMA can be aimed at anything: at other devices, and at configuration space, from where it can
+ * reset or unplug this very device. Those are put off to the end of the work in progress
+ * (igb_lite_enter, igb_lite_leave), and when the device is gone DMA fails.
  */
 #include "qemu/osdep.h"
 
 #include "igb_lite.h"
+#include "qemu/atomic.h"
 #include "trace.h"
 
-/* DMA. A failure (bus mastering off, no memory there, our own registers) is the guest's error. */
-bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len)
+static void window_close(IGBLiteWindow *w)
 {
+    if (w->cache.mrs.mr) {
+        address_space_cache_destroy(&w->cache);
+    }
+    *w = (IGBLiteWindow){};
+}
+
+/* The bus master's address space has changed. */
+static void windows_drop(MemoryListener *listener)
+{
+    IGBLiteState *s = container_of(listener, IGBLiteState, dma_listener);
+
+    for (unsigned i = 0; i < IGB_LITE_WINDOWS; i++) {
+        window_close(&s->windows[i]);
+    }
+    s->behind_iommu = false;
+}
+
+static bool window_has(const IGBLiteWindow *w, uint64_t addr, size_t len)
+{
+    return addr - w->base < w->len && len <= w->len - (addr - w->base);
+}
+
+/* Opens a window on the whole section of the address space that addr is in, if that is RAM. */
+static IGBLiteWindow *window_open(IGBLiteState *s, uint64_t addr)
+{
+    AddressSpace *as = pci_get_address_space(PCI_DEVICE(s));
+    IGBLiteWindow *w = &s->windows[s->next_window];
+    MemoryRegionCache probe = {};
+    hwaddr size;
+
+    address_space_cache_init(&probe, as, addr, 1, true);
+    if (!probe.ptr) {
+        s->behind_iommu = memory_region_is_iommu(probe.mrs.mr);
+        address_space_cache_destroy(&probe);
+        return NULL;
+    }
+    window_close(w);
+    s->next_window = (s->next_window + 1) % IGB_LITE_WINDOWS;
+    w->base = probe.mrs.offset_within_address_space;
+    size = int128_get64(probe.mrs.size);
+    address_space_cache_destroy(&probe);
+    w->len = address_space_cache_init(&w->cache, as, w->base, size, true);
+    if (!w->cache.ptr) {
+        window_close(w);
+    }
+    return w;
+}
+
+/* The window that has these bytes; NULL: they have to go the long way. */
+static IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
+{
+    IGBLiteWindow *w;
+
+    for (unsigned i = 0; i < IGB_LITE_WINDOWS; i++) {
+        w = &s->windows[i];
+        if (window_has(w, addr, len)) {
+            return w;
+        }
+        if (window_has(w, addr, 1)) {
+            return NULL; /* over the end of the section */
+        }
+    }
+    if (s->behind_iommu || s->gone) {
+        return NULL;
+    }
+    w = window_open(s, addr);
+    return w && window_has(w, addr, len) ? w : NULL;
+}
+
+/*
+ * Guest memory to read from without a copy, or NULL if there is none at addr. For callers with the
+ * RCU read lock. The guest may change what is there at any time.
+ */
+const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len)
+{
+    IGBLiteWindow *w = window_find(s, addr, len);
+
+    if (!w) {
+        return NULL;
+    }
     trace_igb_lite_dma_read(addr, len);
-    if (pci_dma_read(PCI_DEVICE(s), addr, buf, len) == MEMTX_OK) {
+    return w->cache.ptr + (addr - w->base);
+}
+
+/* A failure (bus mastering off, no memory there, our own registers) is the guest's error. */
+static bool succeeded(IGBLiteState *s, MemTxResult result, const char *what, uint64_t addr,
+                      size_t len)
+{
+    if (result == MEMTX_OK) {
         return true;
     }
-    igb_lite_guest_error(s, "DMA read of %zu bytes at 0x%" PRIx64 " failed", len, addr);
+    igb_lite_guest_error(s, "DMA %s of %zu bytes at 0x%" PRIx64 " failed", what, len, addr);
     return false;
+}
+
+bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len)
+{
+    IGBLiteWindow *w = window_find(s, addr, len);
+
+    trace_igb_lite_dma_read(addr, len);
+    if (w) {
+        memcpy(buf, w->cache.ptr + (addr - w->base), len);
+        return true;
+    }
+    return !s->gone && succeeded(s, pci_dma_read(PCI_DEVICE(s), addr, buf, len), "read", addr, len);
 }
 
 bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len)
 {
+    IGBLiteWindow *w = window_find(s, addr, len);
+
     trace_igb_lite_dma_write(addr, len);
-    if (pci_dma_write(PCI_DEVICE(s), addr, buf, len) == MEMTX_OK) {
+    if (w) {
+        memcpy(w->cache.ptr + (addr - w->base), buf, len);
+        address_space_cache_invalidate(&w->cache, addr - w->base, len);
         return true;
     }
-    igb_lite_guest_error(s, "DMA write of %zu bytes at 0x%" PRIx64 " failed", len, addr);
-    return false;
+    return !s->gone &&
+           succeeded(s, pci_dma_write(PCI_DEVICE(s), addr, buf, len), "write", addr, len);
 }
 
 /* Makes a descriptor visible: one 64-bit store, after everything that was written before. */
 bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value)
 {
-    MemTxResult result;
+    IGBLiteWindow *w = window_find(s, addr, sizeof(value));
+    MemTxResult result = MEMTX_ERROR;
 
     trace_igb_lite_dma_publish(addr, value);
     smp_wmb();
-    address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr, value, MEMTXATTRS_UNSPECIFIED,
-                         &result);
-    if (result == MEMTX_OK) {
+    if (w && addr % sizeof(value) == 0) {
+        qatomic_set((uint64_t *)(w->cache.ptr + (addr - w->base)), cpu_to_le64(value));
+        address_space_cache_invalidate(&w->cache, addr - w->base, sizeof(value));
         return true;
     }
-    igb_lite_guest_error(s, "DMA write of a descriptor at 0x%" PRIx64 " failed", addr);
-    return false;
+    if (!s->gone) {
+        address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr, value,
+                             MEMTXATTRS_UNSPECIFIED, &result);
+    }
+    return succeeded(s, result, "write", addr, sizeof(value));
 }
 
 /*
@@ -61,4 +178,16 @@ uint32_t igb_lite_ring_size(IGBLiteState *s, uint32_t len, uint32_t head, uint32
         return 0;
     }
     return size;
+}
+
+void igb_lite_dma_realize(IGBLiteState *s)
+{
+    s->dma_listener = (MemoryListener){.name = TYPE_IGB_LITE, .commit = windows_drop};
+    memory_listener_register(&s->dma_listener, pci_get_address_space(PCI_DEVICE(s)));
+}
+
+void igb_lite_dma_unrealize(IGBLiteState *s)
+{
+    memory_listener_unregister(&s->dma_listener);
+    windows_drop(&s->dma_listener);
 }

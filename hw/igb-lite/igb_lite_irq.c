@@ -36,7 +36,7 @@ static void update_pin(IGBLiteState *s)
 {
     PCIDevice *pci = PCI_DEVICE(s);
 
-    if (!msix_enabled(pci)) {
+    if (!s->gone && !msix_enabled(pci)) {
         pci_set_irq(pci, !msix_mode(s) && (s->mac[R_ICR] & s->mac[R_IMS]));
     }
 }
@@ -63,7 +63,7 @@ static void notify_other(IGBLiteState *s)
     if (msix_mode(s)) {
         set_ivar(s, s->mac[R_IVAR_MISC] >> 8);
     } else {
-        s->owed |= msix_enabled(PCI_DEVICE(s)) ? OWED_LEGACY : 0;
+        s->owed |= !s->gone && msix_enabled(PCI_DEVICE(s)) ? OWED_LEGACY : 0;
         update_pin(s);
     }
 }
@@ -117,7 +117,7 @@ void igb_lite_irq_deliver(IGBLiteState *s)
     int64_t now, next = INT64_MAX;
     uint32_t ready;
 
-    if (!s->owed || !msix_enabled(PCI_DEVICE(s))) {
+    if (!s->owed || s->gone || !msix_enabled(PCI_DEVICE(s))) {
         return;
     }
     if (s->owed & OWED_LEGACY) {
@@ -129,7 +129,7 @@ void igb_lite_irq_deliver(IGBLiteState *s)
     }
     now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
     ready = s->owed & s->mac[R_EICR] & s->mac[R_EIMS];
-    while (ready) {
+    while (ready && !s->gone) { /* a message, too, may unplug the device */
         unsigned vector = ctz32(ready);
 
         ready &= ready - 1;
@@ -143,7 +143,7 @@ void igb_lite_irq_deliver(IGBLiteState *s)
             send_message(s, vector, now);
         }
     }
-    if (next != INT64_MAX) {
+    if (next != INT64_MAX && !s->gone) {
         timer_mod(s->irq_timer, next);
     }
 }
@@ -232,7 +232,9 @@ void igb_lite_eitr_write(IGBLiteState *s, uint32_t addr, uint32_t val)
 
 static void irq_bh(void *opaque)
 {
+    igb_lite_enter(opaque);
     igb_lite_irq_deliver(opaque);
+    igb_lite_leave(opaque);
 }
 
 static void irq_timer(void *opaque)
@@ -249,7 +251,9 @@ void igb_lite_irq_reset(IGBLiteState *s)
     qemu_bh_cancel(s->irq_bh);
     s->owed = 0;
     memset(s->quiet_until, 0, sizeof(s->quiet_until));
-    pci_set_irq(PCI_DEVICE(s), 0);
+    if (!s->gone) {
+        pci_set_irq(PCI_DEVICE(s), 0);
+    }
 }
 
 /* After migration: whatever is owed goes out, or its timer is armed. */

@@ -204,6 +204,7 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     uint32_t at = addr;
     const RegInfo *r = find(&at);
 
+    igb_lite_enter(s);
     trace_igb_lite_reg_write(addr, val);
     if (!r) {
         qemu_log_mask(LOG_UNIMP, TYPE_IGB_LITE ": write of 0x%08x to register 0x%05x\n",
@@ -217,6 +218,7 @@ static void mmio_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
         }
     }
     igb_lite_irq_deliver(s);
+    igb_lite_leave(s);
 }
 
 /* Refuses all but aligned 32-bit accesses. */

@@ -106,15 +106,20 @@ static void link_bh(void *opaque)
 {
     IGBLiteState *s = opaque;
 
-    if (!qemu_get_queue(s->nic)->link_down && !(s->phy[MII_BMCR] & MII_BMCR_PDOWN)) {
+    if (!s->gone && !qemu_get_queue(s->nic)->link_down && !(s->phy[MII_BMCR] & MII_BMCR_PDOWN)) {
+        igb_lite_enter(s);
         set_link(s, true);
         igb_lite_irq_deliver(s);
+        igb_lite_leave(s);
     }
 }
 
 /* The netdev's link was set up or down from outside; no guard covers this, so irq_bh delivers. */
 void igb_lite_link_changed(IGBLiteState *s)
 {
+    if (s->gone) {
+        return;
+    }
     restart_autoneg(s);
     qemu_bh_schedule(s->irq_bh);
 }

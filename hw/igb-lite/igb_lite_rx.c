@@ -345,18 +345,20 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
     IGBLiteState *s = qemu_get_nic_opaque(nc);
     uint8_t padded[MIN_FRAME] = {};
 
-    if (!s->link_up || igb_lite_phy_loopback(s)) {
+    if (s->gone || !s->link_up || igb_lite_phy_loopback(s)) {
         trace_igb_lite_rx_off(size);
         return size;
     }
+    igb_lite_enter(s);
     if (size < sizeof(padded)) {
         memcpy(padded, buf, size);
         igb_lite_rx_frame(s, padded, sizeof(padded), false);
     } else {
         igb_lite_rx_frame(s, buf, size, false);
     }
-    if (s->owed) {
+    if (s->owed && !s->gone) {
         qemu_bh_schedule(s->irq_bh);
     }
+    igb_lite_leave(s);
     return size;
 }

@@ -421,8 +421,10 @@ static void tx_bh(void *opaque)
     IGBLiteState *s = opaque;
 
     if (runstate_is_running()) { /* else the state handler schedules this again */
+        igb_lite_enter(s);
         run_queues(s, BH_DESCS);
         igb_lite_irq_deliver(s);
+        igb_lite_leave(s);
     }
 }
 
