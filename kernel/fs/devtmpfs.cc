@@ -58,7 +58,7 @@ void devtmpfs_init()
     };
     static const node nodes[] = {
         {"null", 0666, mkdev(1, 3)},   {"zero", 0666, mkdev(1, 5)},    {"full", 0666, mkdev(1, 7)},
-        {"random", 0666, mkdev(1, 8)}, {"urandom", 0666, mkdev(1, 9)}, {"kmsg", 0600, mkdev(1, 11)},
+        {"random", 0666, mkdev(1, 8)}, {"urandom", 0666, mkdev(1, 9)}, {"kmsg", 0644, mkdev(1, 11)},
     };
     int err = 0;
     for (const node &n : nodes)

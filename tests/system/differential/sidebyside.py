@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""Runs the same cases from the same initramfs on two kernels: Softnet and the stock Linux guest.
+
+The guest's side is tests/system/guest/caserunner.c, started as process 1. A kernel that dies or hangs in a case loses that
+case only: the remaining ones run after another boot. Results of Linux are kept in build/differential by a hash of all that
+can change them, so that a second run asks it nothing."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import select
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from softnet import linux_guest, paths
+from softnet.cpio import Archive
+from softnet.qemu import Machine
+
+RUNNER = "/test/caserunner"
+BOOT_SECONDS = 240  # until the first case begins, on a loaded machine
+GRACE_SECONDS = 30  # what the guest may be late to report a timeout
+TROUBLE = re.compile(r"Kernel panic|BUG:|BUG at |WARNING: |lockdep:|Oops:")
+STORE = paths.BUILD / "differential"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One command. `words` is what the guest executes (no shell in between unless it is one of the words)."""
+
+    name: str
+    words: tuple
+    seconds: int = 20
+
+
+@dataclasses.dataclass
+class Result:
+    """How a case ended ("exit 0", "signal 11", "timeout", "died" with the whole guest) and what it wrote (stdout and stderr)."""
+
+    end: str
+    output: str
+
+    def __str__(self):
+        return f"{self.output}[{self.end}]"
+
+
+def shell_case(name, script, seconds=20, shell="/bin/busybox"):
+    """A case that is a script of busybox's shell, or of another one."""
+    words = (shell, "sh", "-c", script) if shell.endswith("busybox") else (shell, "-c", script)
+    return Case(name, words, seconds)
+
+
+def cases_archive(cases):
+    """The cpio with /cases for caserunner."""
+    data = bytearray()
+    for case in cases:
+        for word in (case.name, str(case.seconds), str(len(case.words)), *case.words):
+            data += word.encode() + b"\0"
+    archive = Archive()
+    archive.file("cases", bytes(data))
+    return archive.bytes()
+
+
+def unescape(line):
+    """A "#O" line as text; each byte that is not ASCII stays \\xHH."""
+    ending = "\n"
+    if line.endswith("\\c"):
+        line, ending = line[:-2], ""
+    return re.sub(r"\\x(09|5c|0d)", lambda found: chr(int(found.group(1), 16)), line) + ending
+
+
+class Boot:
+    """One boot with some cases; results() reads the console until the end, the guest's death or its silence."""
+
+    def __init__(self, machine, cases):
+        self.cases = {case.name: case for case in cases}
+        self.machine = machine
+        self.results = {}
+        self.text = ""
+        self.process = subprocess.Popen(machine.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT)
+
+    def lines(self):
+        """Lines of the console as they come; sets self.why and ends when there are no more to wait for."""
+        pending = b""
+        self.allowed = BOOT_SECONDS
+        deadline = time.monotonic() + self.allowed
+        while True:
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
+            data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
+            if not data:
+                self.why = "the guest has ended" if ready else f"nothing for {self.allowed} s"
+                return
+            pending += data
+            *whole, pending = pending.split(b"\n")
+            for line in whole:
+                text = line.decode("utf-8", "replace").replace("\r", "")
+                self.text = self.text[-20000:] + text + "\n"
+                yield text
+                deadline = time.monotonic() + self.allowed
+
+    def run(self):
+        """All results of this boot; the case in which the guest died has the end "died"."""
+        current, output = None, []
+        try:
+            for line in self.lines():
+                # the kernel's own messages may come first on a line
+                found = re.search(r"#([BOED])(?: (.*))?$", line)
+                if not found:
+                    continue
+                kind, rest = found.group(1), found.group(2) or ""
+                if kind == "B" and rest in self.cases:
+                    current, output = rest, []
+                    self.allowed = self.cases[current].seconds + GRACE_SECONDS
+                elif kind == "O" and current:
+                    output.append(unescape(rest))
+                elif kind == "E" and current and rest.startswith(f"{current} "):
+                    self.results[current] = Result(rest[len(current) + 1:], "".join(output))
+                    current = None
+                    self.allowed = GRACE_SECONDS * 2
+                elif kind == "D":
+                    return self.results
+            if current:
+                self.results[current] = Result("died", "".join(output) + f"\n{self.why}; the console:\n{self.text[-4000:]}")
+            return self.results
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+
+
+def machine_for(kind, initrd, smp=2, memory="1G", append=""):
+    """The QEMU machine of "softnet", "debug" (Softnet with its checks) or "linux": no NIC, the console on stdout."""
+    if kind == "linux":
+        kernel = next(linux_guest.unpacked().glob("boot/vmlinuz-*"))
+    else:
+        kernel = paths.DEBUG_KERNEL if kind == "debug" else paths.KERNEL
+    return Machine(kernel=kernel, initrd=initrd, smp=smp, memory=memory,
+                   append=f"rdinit={RUNNER} quiet loglevel=1 panic=-1 {append}".strip())
+
+
+def run_cases(kind, base, cases, **options):
+    """Boot `kind` with the archive at `base` and run the cases, with as many boots as it takes. Returns {name: Result} and the
+    list of lines in which the kernel said that it is in trouble."""
+    left, results, trouble = list(cases), {}, []
+    while left:
+        with tempfile.TemporaryDirectory(prefix="softnet-") as directory:
+            initrd = Path(directory) / "initrd.cpio"
+            initrd.write_bytes(base.read_bytes() + cases_archive(left))
+            boot = Boot(machine_for(kind, initrd, **options), left)
+            got = boot.run()
+        found = TROUBLE.search(boot.text)
+        if found:
+            trouble.append(boot.text[found.start():found.start() + 1500])
+        if not got:
+            raise AssertionError(f"{kind} does not reach its first case ({boot.why}):\n{boot.text[-4000:]}")
+        results.update(got)
+        left = [case for case in left if case.name not in results]
+    return results, trouble
+
+
+def linux_results(base, cases, **options):
+    """Results of the stock Linux guest, from build/differential if it ran the very same before."""
+    key = hashlib.sha256(linux_guest.unpacked().name.encode())
+    key.update(base.read_bytes())
+    key.update(cases_archive(cases))
+    key.update(repr(sorted(options.items())).encode())
+    stored = STORE / f"linux-{key.hexdigest()[:24]}.json"
+    if stored.exists():
+        return {name: Result(*pair) for name, pair in json.loads(stored.read_text()).items()}
+    results, _ = run_cases("linux", base, cases, **options)
+    STORE.mkdir(parents=True, exist_ok=True)
+    partial = stored.with_suffix(".new")
+    partial.write_text(json.dumps({name: (result.end, result.output) for name, result in results.items()}))
+    partial.replace(stored)
+    return results
