@@ -15,7 +15,7 @@ static sock *sk_all_head;
 
 constinit percpu<net_copied_bytes> net_copied;
 
-static void sk_all_add(sock *sk)
+void sk_all_add(sock *sk)
 {
     spin_guard<bh> g{sk_all_lock};
     list_node &n = sk->sk_all_node;

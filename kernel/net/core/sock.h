@@ -8,6 +8,7 @@
 #include "net/core/dst.h"
 #include "net/core/hlist_nulls.h"
 #include "net/uapi.h"
+#include "time/timer.h"
 #include "trace/trace.h"
 
 struct socket;
@@ -294,6 +295,12 @@ inline void sock_hold(sock *sk)
     sk->sk_refcnt.get();
 }
 void sock_put(sock *sk);
+/// Arm a timer of sk (again), stop it: an armed timer holds a reference, which its handler drops at its end. Any context.
+void sk_reset_timer(sock *sk, timer_list *t, u64 expires);
+void sk_stop_timer(sock *sk, timer_list *t);
+/// A child of a listening sock: a new sock of its protocol with its SOL_SOCKET options and callbacks, without socket, returned
+/// with slock held and two references (the caller's, and that of the queue it will wait in); null: no memory. [S]
+sock *sk_clone_lock(const sock *sk, gfp flags);
 /// Tie to / cut from the socket; the callbacks see it under sk_callback_lock's rules: RCU on sk_wq.
 void sock_graft(sock *sk, socket *parent);
 void sock_orphan(sock *sk);
@@ -303,6 +310,8 @@ inline wait_queue_head *sk_sleep(sock *sk)
 }
 /// The usual close of datagram protocols: destroy, unhash, orphan, drop. [P]
 void sk_common_release(sock *sk);
+/// List a new sock for the dumps; sk_free takes it off.
+void sk_all_add(sock *sk);
 /// Visit every sock under the list's lock (BH off); f must not sleep.
 void for_each_sock(void (*f)(sock *sk, void *arg), void *arg);
 extern proto *proto_list;

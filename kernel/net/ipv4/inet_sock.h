@@ -9,6 +9,7 @@ struct inet_sock : sock {
     be32 inet_daddr{}, inet_rcv_saddr{}, inet_saddr{};
     be16 inet_dport{}, inet_sport{};
     u16 inet_num = 0; // local port, host order
+    u16 inet_id = 0;  // identification of the next packet of a connected stream
     s16 uc_ttl = -1;  // -1: default
     u8 tos = 0, pmtudisc = 1 /* IP_PMTUDISC_WANT */, recverr = 0, is_icsk = 0, freebind = 0,
        hdrincl = 0, mc_ttl = 1, mc_loop = 1, mc_all = 1, min_ttl = 0;

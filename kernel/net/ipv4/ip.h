@@ -183,6 +183,12 @@ struct ipcm_cookie {
     be16 df{}; // IP_DF or 0
     u32 priority = 0, mark = 0;
 };
+/// A segment of a connected socket (header room in front, L4 header at skb->data): IP header from the
+/// socket, route from its cache or looked up. Takes the skb; 0, -errno or a NET_XMIT code. Linux ip_queue_xmit.
+/// [P][S] socket lock held
+int ip_queue_xmit(sock *sk, sk_buff *skb);
+/// The same for an answer of a listener: addresses given, skb->dst set. Linux ip_build_and_send_pkt. [S]
+int ip_build_and_send_pkt(sk_buff *skb, sock *sk, be32 saddr, be32 daddr, const ip_options *opt);
 class iov_iter;
 /// Build one datagram: `transhdrlen` bytes of zeroed L4 header, then `len` bytes copied from
 /// `from`. With more than an MTU it becomes a list of fragments in frag_list, each with room for

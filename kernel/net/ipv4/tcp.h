@@ -230,6 +230,8 @@ extern int sysctl_tcp_rmem[3], sysctl_tcp_wmem[3];
 extern s64 sysctl_tcp_mem[3];                 // pages: low, pressure, high
 extern std::atomic<s64> tcp_memory_allocated; // pages
 extern std::atomic<int> tcp_memory_pressure, tcp_orphan_count, tcp_sockets_allocated;
+/// Publish them (sysctl_tcp.cc). Boot, by tcp_init().
+void sysctl_tcp_init();
 
 // --- tcp_ipv4*.cc -------------------------------------------------------------------------------------------------------
 int tcp_v4_rcv(sk_buff *skb);              // handler in inet_protos. [S]
