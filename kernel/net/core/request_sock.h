@@ -17,6 +17,8 @@ struct request_sock_ops {
     int (*rtx_syn_ack)(sock *listener, request_sock *req);
     void (*send_ack)(sock *sk, sk_buff *skb, request_sock *req);
     void (*send_reset)(sock *sk, sk_buff *skb);
+    void (*destruct)(
+        request_sock *req); // end of life: options and the like; the memory is the caller's
 };
 
 /// A connection between SYN and accept(): in the SYN table until the handshake is over, then in the accept queue with its child in `sk`.
@@ -53,8 +55,8 @@ struct request_sock_queue {
 /// Entries of a SYN table for a listen(backlog): roundup_pow_of_two(max(8, min(backlog, max_syn_backlog)) + 1) (row N-07; backlog is
 /// already clamped to somaxconn).
 u32 reqsk_table_entries(u32 backlog, u32 max_syn_backlog);
-/// Make the SYN table. ENOMEM. [P]
-result<void> reqsk_queue_alloc(request_sock_queue *queue, u32 backlog);
+/// Make the SYN table with that many entries (a power of two). ENOMEM. [P]
+result<void> reqsk_queue_alloc(request_sock_queue *queue, u32 entries);
 /// Free the table with all half-open requests; the accept queue must be empty. [P]
 void reqsk_queue_destroy(request_sock_queue *queue);
 /// A request of ops' cache, constructed by the caller's type; null: no memory. [S]
@@ -77,4 +79,36 @@ inline bool reqsk_queue_is_full(const request_sock_queue *q)
 inline bool reqsk_queue_empty(const request_sock_queue *q)
 {
     return !q->rskq_accept_head;
+}
+/// Take a request out of the SYN table: `prev` is the link that points to it.
+inline void reqsk_queue_unlink(request_sock_queue *q, request_sock *req, request_sock **prev)
+{
+    spin_guard<plain> g{q->syn_wait_lock};
+    write_once(*prev, req->dl_next);
+}
+/// It left the table: the counts. Returns the length before.
+inline int reqsk_queue_removed(request_sock_queue *q, const request_sock *req)
+{
+    if (req->num_timeout == 0)
+        q->listen_opt->qlen_young--;
+    return q->listen_opt->qlen--;
+}
+/// A finished handshake: to the end of the accept queue, with its child. The caller counts sk_ack_backlog.
+inline void reqsk_queue_add(request_sock_queue *q, request_sock *req, sock *child)
+{
+    req->sk = child;
+    req->dl_next = nullptr;
+    if (q->rskq_accept_head)
+        q->rskq_accept_tail->dl_next = req;
+    else
+        q->rskq_accept_head = req;
+    q->rskq_accept_tail = req;
+}
+inline request_sock *reqsk_queue_remove(request_sock_queue *q)
+{
+    request_sock *req = q->rskq_accept_head;
+    q->rskq_accept_head = req->dl_next;
+    if (!q->rskq_accept_head)
+        q->rskq_accept_tail = nullptr;
+    return req;
 }

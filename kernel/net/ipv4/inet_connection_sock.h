@@ -117,8 +117,38 @@ struct inet_hashinfo {
     u32 bhash_size = 0;
     kmem_cache *bind_bucket_cachep = nullptr;
     inet_listen_hashbucket *listening_hash = nullptr;
+    std::atomic<int> bsockets{0};     // socks that own a port
+    percpu_counter lookups, examined; // look-ups of segments, socks looked at
+    percpu_counter port_tries;        // ports that connect looked at (row C-08)
 };
 extern inet_hashinfo tcp_hashinfo;
+/// Allocate the tables for a machine with that many pages; panics when out of memory. Boot.
+void inet_hashinfo_init(u64 pages);
+/// The lock of an established chain.
+inline spinlock &inet_ehash_lockp(u32 hash)
+{
+    return tcp_hashinfo.ehash_locks[hash & tcp_hashinfo.ehash_locks_mask];
+}
+inline inet_ehash_bucket *inet_ehash_bucket_of(u32 hash)
+{
+    return &tcp_hashinfo.ehash[hash & tcp_hashinfo.ehash_mask];
+}
+inline inet_bind_hashbucket *inet_bhash_of(u16 port)
+{
+    return &tcp_hashinfo.bhash[port & (tcp_hashinfo.bhash_size - 1)];
+}
+inline inet_listen_hashbucket *inet_listen_bucket_of(u16 port)
+{
+    return &tcp_hashinfo.listening_hash[port & (INET_LHTABLE_SIZE - 1)];
+}
+/// The bucket of a port; null: none. Its chain's lock held.
+inet_bind_bucket *inet_bind_bucket_find(inet_bind_hashbucket *head, u16 port);
+/// A new one without owners; null: no memory. Its chain's lock held.
+inet_bind_bucket *inet_bind_bucket_create(inet_bind_hashbucket *head, u16 port);
+/// Free it if nobody owns it any more. Its chain's lock held.
+void inet_bind_bucket_destroy(inet_bind_bucket *tb);
+/// Ports that are never chosen automatically (/proc/sys/net/ipv4/ip_local_reserved_ports, row C-02).
+bool inet_is_reserved_local_port(u16 port);
 u32 inet_ehashfn(be32 laddr, u16 lport, be32 faddr, be16 fport);
 /// TIME_WAIT's small stand-in for a tcp_sock: a lookup can end at either.
 struct inet_lookup_result {
@@ -130,8 +160,10 @@ struct inet_lookup_result {
 inet_lookup_result __inet_lookup_established(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
 /// Best listener for a local address and port (score: address, device; SO_REUSEPORT group by hash), referenced; null: none. [S]
 sock *__inet_lookup_listener(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
-/// Hash a child or connecting socket into ehash; false when tw (may be null) was not to be replaced. BH off or [S].
+/// Hash a child or connecting socket into ehash; tw (may be null) leaves it in the same step. BH off or [S].
 void __inet_hash_nolisten(sock *sk, struct inet_timewait_sock *tw);
+/// The same for whole packets: established first, then listeners. [S]
+inet_lookup_result __inet_lookup(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
 /// proto->hash / unhash: listening_hash or ehash by state.
 void inet_hash(sock *sk);
 void inet_unhash(sock *sk);
@@ -157,7 +189,7 @@ struct inet_timewait_sock {
     be16 tw_dport{}, tw_sport{};
     u16 tw_num = 0;
     u8 tw_substate = TCP_TIME_WAIT; // or TCP_FIN_WAIT2
-    u8 tw_rcv_wscale = 0, tw_tos = 0, tw_reuse = 0, tw_ipv6only = 0;
+    u8 tw_rcv_wscale = 0, tw_tos = 0, tw_reuse = 0, tw_reuseport = 0;
     u32 tw_bound_dev_if = 0, tw_hash = 0, tw_mark = 0;
     u32 tw_timeout = 0; // jiffies
     u64 tw_ttd = 0;     // when it ends, jiffies (dumps)
@@ -174,6 +206,12 @@ void inet_twsk_schedule(inet_timewait_sock *tw, u32 timeo);
 /// End it now. BH off.
 void inet_twsk_deschedule(inet_timewait_sock *tw);
 void inet_twsk_put(inet_timewait_sock *tw);
+/// Take it out of ehash / from its port, if it is there; each gives a reference back that the caller must drop: true.
+/// ehash lock resp. bhash lock held.
+bool inet_twsk_unhash(inet_timewait_sock *tw);
+bool inet_twsk_bind_unhash(inet_timewait_sock *tw);
+/// Cache. Boot.
+void inet_timewait_init();
 extern std::atomic<int> tcp_tw_count;
 
 // --- inet_connection_sock.cc --------------------------------------------------------------------------------------------

@@ -212,6 +212,24 @@ inline u32 tcp_time_stamp()
     return static_cast<u32>(jiffies());
 }
 
+/// Seconds, the clock of ts_recent_stamp; never 0, which means that there is none.
+inline u64 tcp_seconds()
+{
+    return jiffies() / HZ + 1;
+}
+/// RFC 7323 §5: a remembered timestamp older than this says nothing; an RST is believed after a maximum segment life.
+constexpr u64 TCP_PAWS_24DAYS = 24 * 24 * 3600, TCP_PAWS_MSL = 60;
+constexpr s32 TCP_PAWS_WINDOW = 1;
+inline bool tcp_paws_check(const tcp_options_received *rx, s32 paws_win)
+{
+    return static_cast<s32>(rx->ts_recent - rx->rcv_tsval) <= paws_win ||
+           tcp_seconds() >= rx->ts_recent_stamp + TCP_PAWS_24DAYS || !rx->ts_recent;
+}
+inline bool tcp_paws_reject(const tcp_options_received *rx, bool rst)
+{
+    return !tcp_paws_check(rx, 0) && !(rst && tcp_seconds() >= rx->ts_recent_stamp + TCP_PAWS_MSL);
+}
+
 // --- sysctls (3.10's names and defaults; /proc/sys/net/ipv4, sysctl_net_ipv4.cc) -----------------------------------------------
 extern int sysctl_tcp_timestamps, sysctl_tcp_window_scaling, sysctl_tcp_sack, sysctl_tcp_dsack,
     sysctl_tcp_fack, sysctl_tcp_ecn, sysctl_tcp_syn_retries, sysctl_tcp_synack_retries,
