@@ -35,6 +35,7 @@ static void device_reset(IGBLiteState *s)
 {
     trace_igb_lite_reset("device");
     igb_lite_tx_reset(s);
+    igb_lite_rx_reset(s);
     igb_lite_irq_reset(s);
     igb_lite_registers_reset(s, true);
     igb_lite_phy_reset(s);
@@ -64,6 +65,7 @@ void igb_lite_software_reset(IGBLiteState *s)
 {
     trace_igb_lite_reset("CTRL.RST");
     igb_lite_tx_reset(s);
+    igb_lite_rx_reset(s);
     igb_lite_irq_reset(s);
     igb_lite_registers_reset(s, false);
     igb_lite_link_reset(s);
@@ -80,6 +82,7 @@ static void resume(IGBLiteState *s)
     }
     s->tx_ready = MAKE_64BIT_MASK(0, IGB_LITE_QUEUES);
     qemu_bh_schedule(s->tx_bh);
+    igb_lite_rx_kick(s, UINT32_MAX);
     igb_lite_irq_resume(s);
 }
 
@@ -109,6 +112,7 @@ static void link_status_changed(NetClientState *nc)
 static NetClientInfo net_info = {
     .type = NET_CLIENT_DRIVER_NIC,
     .size = sizeof(NICState),
+    .can_receive = igb_lite_can_receive,
     .receive = igb_lite_receive,
     .link_status_changed = link_status_changed,
 };
@@ -171,6 +175,7 @@ static void realize(PCIDevice *pci, Error **errp)
     igb_lite_dma_realize(s);
     igb_lite_phy_realize(s);
     igb_lite_irq_realize(s);
+    igb_lite_rx_realize(s);
     igb_lite_tx_realize(s);
     s->vm_state = qemu_add_vm_change_state_handler(vm_state_changed, s);
 }
@@ -180,6 +185,7 @@ static void release(IGBLiteState *s)
 {
     qemu_del_nic(s->nic);
     igb_lite_tx_unrealize(s);
+    igb_lite_rx_unrealize(s);
     igb_lite_irq_unrealize(s);
     igb_lite_phy_unrealize(s);
     g_free(s->saved);
@@ -201,6 +207,7 @@ static void unrealize(PCIDevice *pci)
     timer_del(s->autoneg_timer);
     igb_lite_irq_reset(s);
     igb_lite_tx_reset(s);
+    igb_lite_rx_reset(s);
     msix_unuse_all_vectors(pci);
     msix_uninit(pci, &s->msix, &s->msix);
     pcie_cap_exit(pci);
@@ -216,6 +223,7 @@ static void unrealize(PCIDevice *pci)
 static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
     DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 5),
+    DEFINE_PROP_UINT32("rx-wait-ms", IGBLiteState, rx_wait_ms, 200),
 };
 /* clang-format on */
 

@@ -84,6 +84,14 @@ struct IGBLiteState {
     uint32_t owed; /* vectors with a cause that no message has been sent for */
     int64_t quiet_until[IGB_LITE_VECTORS]; /* no message before this virtual time (EITR), ns */
 
+    uint32_t rx_wait_ms; /* property: how long a frame waits for descriptors */
+    QEMUBH *rx_bh;
+    QEMUTimer *rx_timer;
+    bool rx_waiting; /* the net layer keeps a frame for us */
+    bool rx_retry;   /* and offers it again now */
+    unsigned rx_wait_queue;
+    uint32_t rx_stuck; /* queues whose frame has waited in vain: they lose frames */
+
     QEMUBH *tx_bh;
     uint32_t tx_ready; /* queues whose ring may hold work */
     IGBLiteTxContext tx_ctx[IGB_LITE_QUEUES][2];
@@ -176,8 +184,17 @@ uint32_t igb_lite_rss_hash(IGBLiteState *s, const IGBLitePacket *p, unsigned *ty
 unsigned igb_lite_rss_queue(IGBLiteState *s, uint32_t hash, unsigned type);
 
 /* igb_lite_rx.c */
+void igb_lite_rx_realize(IGBLiteState *s);
+void igb_lite_rx_unrealize(IGBLiteState *s);
+void igb_lite_rx_reset(IGBLiteState *s);
+void igb_lite_rx_kick(IGBLiteState *s, uint32_t queues);
+bool igb_lite_can_receive(NetClientState *nc);
 ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size);
-void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback);
+bool igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback);
+
+/* igb_lite_filter.c */
+bool igb_lite_wanted(IGBLiteState *s, const IGBLitePacket *p);
+bool igb_lite_too_long(IGBLiteState *s, const IGBLitePacket *p);
 
 /* igb_lite_tx.c */
 void igb_lite_tx_realize(IGBLiteState *s);

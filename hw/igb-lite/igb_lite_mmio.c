@@ -92,9 +92,20 @@ static void rssrk_stored(IGBLiteState *s, unsigned index)
     s->rss_stale = true;
 }
 
+static void rctl_stored(IGBLiteState *s, unsigned index)
+{
+    igb_lite_rx_kick(s, UINT32_MAX);
+}
+
+static void srrctl_stored(IGBLiteState *s, unsigned q)
+{
+    igb_lite_rx_kick(s, 1u << q);
+}
+
 /* RDT, RXDCTL: notices a ring that cannot be used when it is made, not at the first frame. */
 static void rx_ring_stored(IGBLiteState *s, unsigned q)
 {
+    igb_lite_rx_kick(s, 1u << q);
     if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
         igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
                            IGB_LITE_Q(s, RDT, q));
@@ -114,9 +125,11 @@ static const RegHook hook_eitr = {.write = igb_lite_eitr_write};
 static const RegHook hook_irq = {.read = igb_lite_irq_read, .write = igb_lite_irq_write};
 static const RegHook hook_mdic = {.write = mdic_write};
 static const RegHook hook_pbaclr = {.write = pbaclr_write};
+static const RegHook hook_rctl = {.stored = rctl_stored};
 static const RegHook hook_rdt = {.stored = rx_ring_stored};
 static const RegHook hook_rssrk = {.stored = rssrk_stored};
 static const RegHook hook_rxdctl = {.stored = rx_ring_stored};
+static const RegHook hook_srrctl = {.stored = srrctl_stored};
 static const RegHook hook_status = {.read = status_read};
 static const RegHook hook_swsm = {.read = swsm_read};
 static const RegHook hook_tctl = {.stored = tctl_stored};

@@ -57,7 +57,7 @@
     R(IMS,         0x00d0,   1,    4, 0,          0x7fffffff, W1S, irq)          \
     R(IMC,         0x00d8,   1,    4, 0,          0x7fffffff, W1C, irq)          \
     R(IAM,         0x00e0,   1,    4, 0,          0xffffffff, RW,  none)         \
-    R(RCTL,        0x0100,   1,    4, 0,          0xffffffff, RW,  none)         \
+    R(RCTL,        0x0100,   1,    4, 0,          0xffffffff, RW,  rctl)         \
     R(FCTTV,       0x0170,   1,    4, 0,          0x0000ffff, RW,  none)         \
     R(TCTL,        0x0400,   1,    4, 0xa40400f8, 0xffffffff, RW,  tctl)         \
     R(TCTL_EXT,    0x0404,   1,    4, 0x00010840, 0xffffffff, RW,  none)         \
@@ -140,7 +140,7 @@
     R(RDBAL,       0xc000,  16, 0x40, 0,          0xffffff80, RW,  base)         \
     R(RDBAH,       0xc004,  16, 0x40, 0,          0xffffffff, RW,  none)         \
     R(RDLEN,       0xc008,  16, 0x40, 0,          0x000ffff0, RW,  none)         \
-    R(SRRCTL,      0xc00c,  16, 0x40, 0,          0x8e003f7f, RW,  none)         \
+    R(SRRCTL,      0xc00c,  16, 0x40, 0,          0x8e003f7f, RW,  srrctl)       \
     R(RDH,         0xc010,  16, 0x40, 0,          0x0000ffff, RW,  none)         \
     R(RXCTL,       0xc014,  16, 0x40, 0,          0xffffffff, RW,  none)         \
     R(RDT,         0xc018,  16, 0x40, 0,          0x0000ffff, RW,  rdt)          \

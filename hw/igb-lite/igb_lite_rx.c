@@ -4,9 +4,12 @@
  * igb-lite: from the wire to a ring. A frame is filtered, given to a queue, copied into the buffers
  * of as many descriptors as it takes, and then published, descriptor by descriptor.
  *
- * The device never asks the net layer to wait: with reception off, or the link down, a frame is
- * lost as on a wire with nobody listening; when the queue has too few descriptors it is dropped and
- * counted (SRRCTL.DROP_EN: RQDPC of the queue, else MPC; RNBC both times).
+ * With reception off, or the link down, a frame is lost as on a wire with nobody listening. When
+ * its queue has too few descriptors it waits, with all behind it, in the net layer, which in turn
+ * lets the backend wait: a guest that is merely slow loses nothing. What has waited for rx-wait-ms
+ * is lost, and from then on all that the queue has no room for, until the guest moves its tail. A
+ * queue with SRRCTL.DROP_EN makes nobody wait. Losses are counted (DROP_EN: RQDPC of the queue,
+ * else MPC), lack of descriptors too (RNBC).
  */
 #include "qemu/osdep.h"
 
@@ -19,8 +22,6 @@
 #include <zlib.h>
 
 #define MIN_FRAME 60
-/* Without RCTL.LPE, without FCS and tag. */
-#define LONGEST_PLAIN 1514
 /* Enough for the longest frame and its FCS in the smallest buffers. */
 #define MAX_DESCS 80
 #define MAX_PARTS 3
@@ -36,65 +37,6 @@ typedef struct RxFrame {
     uint64_t info;
     uint64_t status; /* of the last descriptor, without length */
 } RxFrame;
-
-static bool table_bit(IGBLiteState *s, unsigned table, unsigned bit)
-{
-    return s->mac[table + bit / 32] >> (bit % 32) & 1;
-}
-
-static bool address_matches(IGBLiteState *s, const uint8_t *addr)
-{
-    uint32_t low = ldl_le_p(addr), high = lduw_le_p(addr + 4) | R_RAH_AV_MASK;
-    uint32_t mask = R_RAH_AV_MASK | 0xffff;
-
-    for (unsigned i = 0; i < 16; i++) {
-        if (s->mac[R_RAL + 2 * i] == low && (s->mac[R_RAH + 2 * i] & mask) == high) {
-            return true;
-        }
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        if (s->mac[R_RAL2 + 2 * i] == low && (s->mac[R_RAH2 + 2 * i] & mask) == high) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Is the frame for us: VLAN table, then destination address (RCTL, RAL/RAH, MTA). */
-static bool wanted(IGBLiteState *s, const IGBLitePacket *p)
-{
-    static const uint8_t hash_shift[] = {4, 3, 2, 0};
-    uint32_t rctl = s->mac[R_RCTL];
-    const uint8_t *dst = p->data;
-
-    if (p->vlan && FIELD_EX32(rctl, RCTL, VFE) && !table_bit(s, R_VFTA, p->vlan_tag & 0xfff)) {
-        return false;
-    }
-    if (is_broadcast_ether_addr(dst)) {
-        return FIELD_EX32(rctl, RCTL, BAM) || FIELD_EX32(rctl, RCTL, MPE);
-    }
-    if (address_matches(s, dst)) {
-        return true;
-    }
-    if (is_multicast_ether_addr(dst)) {
-        unsigned hash = lduw_le_p(dst + 4) >> hash_shift[FIELD_EX32(rctl, RCTL, MO)];
-
-        return FIELD_EX32(rctl, RCTL, MPE) || table_bit(s, R_MTA, hash & 0xfff);
-    }
-    return FIELD_EX32(rctl, RCTL, UPE);
-}
-
-static bool too_long(IGBLiteState *s, const IGBLitePacket *p)
-{
-    size_t limit = IGB_LITE_GET(s, RCTL, LPE)
-                       ? IGB_LITE_GET(s, RLPML, SIZE)
-                       : LONGEST_PLAIN + 4 + (p->vlan ? sizeof(struct vlan_header) : 0);
-
-    if (p->len + 4 > IGB_LITE_FRAME_MAX) {
-        return true;
-    }
-    return p->len + 4 > limit && !IGB_LITE_GET(s, RCTL, SBP);
-}
 
 static size_t buffer_size(IGBLiteState *s, unsigned q)
 {
@@ -181,15 +123,37 @@ static unsigned prepare(IGBLiteState *s, RxFrame *f, bool loopback)
     return igb_lite_rss_queue(s, hash, type);
 }
 
-/* No descriptors: the frame is lost and counted. */
+/* The frame is lost and counted. A frame that has waited is in RNBC already. */
 static void missed(IGBLiteState *s, unsigned q)
 {
     bool drop_en = FIELD_EX32(IGB_LITE_Q(s, SRRCTL, q), SRRCTL, DROP_EN);
 
     trace_igb_lite_rx_missed(q, IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
     igb_lite_count(s, drop_en ? R_RQDPC + q * 0x10 : R_MPC, 1);
-    igb_lite_count(s, R_RNBC, 1);
+    if (!s->rx_retry) {
+        igb_lite_count(s, R_RNBC, 1);
+    }
     igb_lite_irq_other(s, R_ICR_RXO_MASK);
+}
+
+/* Too few descriptors: may the frame wait for more? Then it is the net layer that keeps it. */
+static bool may_wait(IGBLiteState *s, unsigned q)
+{
+    return s->rx_wait_ms && !FIELD_EX32(IGB_LITE_Q(s, SRRCTL, q), SRRCTL, DROP_EN) &&
+           !(s->rx_stuck >> q & 1);
+}
+
+static void begin_wait(IGBLiteState *s, unsigned q)
+{
+    trace_igb_lite_rx_wait(q, IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
+    s->rx_waiting = true;
+    s->rx_wait_queue = q;
+    if (!s->rx_retry) {
+        igb_lite_count(s, R_RNBC, 1);
+    }
+    if (!timer_pending(s->rx_timer)) {
+        timer_mod(s->rx_timer, qemu_clock_get_ms(QEMU_CLOCK_VIRTUAL) + s->rx_wait_ms);
+    }
 }
 
 static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
@@ -200,22 +164,24 @@ static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
 
 /*
  * Reads descriptors from the head on until their buffers hold the frame. A null buffer holds
- * nothing. Returns how many, 0 if the queue has too few or they cannot be read.
+ * nothing. Returns how many, 0 if the queue has too few, -1 if they cannot be read.
  */
-static unsigned collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
-                        uint64_t *buffers)
+static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, uint64_t *buffers)
 {
     uint32_t head = IGB_LITE_Q(s, RDH, q);
-    uint32_t posted = size ? (IGB_LITE_Q(s, RDT, q) + size - head) % size : 0;
+    uint32_t posted = (IGB_LITE_Q(s, RDT, q) + size - head) % size;
     size_t room = 0, each = buffer_size(s, q);
     unsigned n = 0;
 
     while (room < f->stored) {
         IGBLiteRxRead desc;
 
-        if (n == posted || n == MAX_DESCS ||
-            !igb_lite_dma_read(s, ring_slot(s, q, (head + n) % size), &desc, sizeof(desc))) {
+        if (n == posted) {
             return 0;
+        }
+        if (n == MAX_DESCS ||
+            !igb_lite_dma_read(s, ring_slot(s, q, (head + n) % size), &desc, sizeof(desc))) {
+            return -1;
         }
         buffers[n] = le64_to_cpu(desc.packet);
         trace_igb_lite_rx_desc(q, (head + n) % size, buffers[n]);
@@ -273,33 +239,50 @@ static void publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f
     IGB_LITE_Q(s, RDH, q) = head;
 }
 
-static void store(IGBLiteState *s, unsigned q, RxFrame *f)
+/* Copies the frame to the buffers of n descriptors. */
+static bool fill_buffers(IGBLiteState *s, unsigned q, const RxFrame *f, const uint64_t *buffers,
+                         int n)
+{
+    size_t at = 0, each = buffer_size(s, q);
+
+    for (int i = 0; i < n; i++) {
+        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
+
+        if (len && !copy_out(s, f, at, buffers[i], len)) {
+            return false;
+        }
+        at += len;
+    }
+    return true;
+}
+
+/* Gives the frame to a queue. False if it has to wait until the queue has descriptors. */
+static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
 {
     uint64_t buffers[MAX_DESCS];
-    size_t at = 0, each = buffer_size(s, q);
-    uint32_t size;
-    unsigned n = 0;
+    uint32_t size = 0;
+    int n = -1;
 
     if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
         size = igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
                                   IGB_LITE_Q(s, RDT, q));
+    }
+    if (size) {
         n = collect(s, q, size, f, buffers);
     }
-    for (unsigned i = 0; i < n; i++) {
-        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
-
-        if (len && !copy_out(s, f, at, buffers[i], len)) {
-            n = 0;
-        }
-        at += len;
+    if (n == 0 && !loopback && may_wait(s, q)) {
+        begin_wait(s, q);
+        return false;
     }
-    if (!n) {
+    igb_lite_count_seen(s, false, f->packet.len);
+    if (n > 0 && fill_buffers(s, q, f, buffers, n)) {
+        publish(s, q, size, f, buffers, n);
+        igb_lite_count_frame(s, false, f->packet.data, f->packet.len);
+        igb_lite_irq_queue(s, false, q);
+    } else {
         missed(s, q);
-        return;
     }
-    publish(s, q, size, f, buffers, n);
-    igb_lite_count_frame(s, false, f->packet.data, f->packet.len);
-    igb_lite_irq_queue(s, false, q);
+    return true;
 }
 
 static bool any_queue_enabled(IGBLiteState *s)
@@ -314,29 +297,39 @@ static bool any_queue_enabled(IGBLiteState *s)
 
 /*
  * A frame, without FCS, has come in from the wire or by loopback. Marks interrupt causes; the
- * caller delivers.
+ * caller delivers. False: not now; the net layer is to keep the frame (never by loopback).
  */
-void igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback)
+bool igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool loopback)
 {
-    RxFrame f = {};
+    RxFrame f;
 
+    f.part_count = 0;
+    f.stored = 0;
     if (!IGB_LITE_GET(s, RCTL, EN) || !any_queue_enabled(s)) {
         trace_igb_lite_rx_off(len);
-        return;
+        return true;
     }
     if (!igb_lite_parse(s, frame, len, &f.packet)) {
-        return;
+        return true;
     }
-    igb_lite_count_seen(s, false, len);
-    if (too_long(s, &f.packet)) {
+    if (igb_lite_too_long(s, &f.packet)) {
+        igb_lite_count_seen(s, false, len);
         igb_lite_count(s, R_ROC, 1);
-        return;
+        return true;
     }
-    if (!wanted(s, &f.packet)) {
+    if (!igb_lite_wanted(s, &f.packet)) {
+        igb_lite_count_seen(s, false, len);
         trace_igb_lite_rx_filtered(len, f.packet.vlan_tag);
-        return;
+        return true;
     }
-    store(s, prepare(s, &f, loopback), &f);
+    return store(s, prepare(s, &f, loopback), &f, loopback);
+}
+
+bool igb_lite_can_receive(NetClientState *nc)
+{
+    IGBLiteState *s = qemu_get_nic_opaque(nc);
+
+    return !s->rx_waiting;
 }
 
 /* The net layer has a frame. A short one gets the padding that a sending NIC would have added. */
@@ -344,6 +337,7 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
 {
     IGBLiteState *s = qemu_get_nic_opaque(nc);
     uint8_t padded[MIN_FRAME] = {};
+    bool taken = true;
 
     if (s->gone || !s->link_up || igb_lite_phy_loopback(s)) {
         trace_igb_lite_rx_off(size);
@@ -352,13 +346,69 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
     igb_lite_enter(s);
     if (size < sizeof(padded)) {
         memcpy(padded, buf, size);
-        igb_lite_rx_frame(s, padded, sizeof(padded), false);
+        taken = igb_lite_rx_frame(s, padded, sizeof(padded), false);
     } else {
-        igb_lite_rx_frame(s, buf, size, false);
+        taken = igb_lite_rx_frame(s, buf, size, false);
+    }
+    s->rx_retry = false;
+    if (taken && timer_pending(s->rx_timer)) {
+        timer_del(s->rx_timer);
     }
     if (s->owed && !s->gone) {
         qemu_bh_schedule(s->irq_bh);
     }
     igb_lite_leave(s);
-    return size;
+    return taken ? size : 0;
+}
+
+/* Lets the net layer offer the frame that waits, and those behind it, again. */
+static void rx_bh(void *opaque)
+{
+    IGBLiteState *s = opaque;
+
+    if (!s->gone && runstate_is_running()) { /* else the state handler schedules this again */
+        igb_lite_enter(s);
+        s->rx_retry = s->rx_waiting;
+        s->rx_waiting = false;
+        qemu_flush_queued_packets(qemu_get_queue(s->nic));
+        s->rx_retry = false;
+        igb_lite_irq_deliver(s);
+        igb_lite_leave(s);
+    }
+}
+
+/* It has waited long enough: the guest does not merely take its time. */
+static void rx_timer(void *opaque)
+{
+    IGBLiteState *s = opaque;
+
+    s->rx_stuck |= 1u << s->rx_wait_queue;
+    qemu_bh_schedule(s->rx_bh);
+}
+
+/* These queues may have descriptors now, or something else has changed that frames wait for. */
+void igb_lite_rx_kick(IGBLiteState *s, uint32_t queues)
+{
+    s->rx_stuck &= ~queues;
+    if (s->rx_waiting) {
+        qemu_bh_schedule(s->rx_bh);
+    }
+}
+
+void igb_lite_rx_reset(IGBLiteState *s)
+{
+    timer_del(s->rx_timer);
+    igb_lite_rx_kick(s, UINT32_MAX);
+}
+
+void igb_lite_rx_realize(IGBLiteState *s)
+{
+    s->rx_timer = timer_new_ms(QEMU_CLOCK_VIRTUAL, rx_timer, s);
+    s->rx_bh = qemu_bh_new_guarded(rx_bh, s, &DEVICE(s)->mem_reentrancy_guard);
+}
+
+void igb_lite_rx_unrealize(IGBLiteState *s)
+{
+    timer_free(s->rx_timer);
+    qemu_bh_delete(s->rx_bh);
 }
