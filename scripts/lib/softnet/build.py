@@ -81,6 +81,11 @@ def build_qemu():
     run([LIB / "build-qemu"], "building QEMU")
 
 
+def build_nic_fuzzer():
+    """The device's fuzzer, a QEMU of its own, built once into the cache."""
+    run([LIB / "build-qemu", "--fuzz"], "building the device's fuzzer")
+
+
 def build_rootfs():
     """The initramfs, from the user programs."""
     directory = meson("userland")
@@ -95,7 +100,8 @@ TARGETS = {
     "userland": ("the programs of the guest, build/userland", lambda: meson("userland")),
     "rootfs": ("out/rootfs.cpio, the initramfs", build_rootfs),
     "host": ("the kernel as a Linux process and its unit tests, build/host", lambda: meson("host")),
-    "fuzz": ("the fuzzers, build/fuzz", lambda: meson("fuzz")),
+    "fuzz": ("the fuzzers of the network path, build/fuzz", lambda: meson("fuzz")),
+    "fuzz-nic": ("out/qemu/fuzz_igb_lite, the device's fuzzer", build_nic_fuzzer),
     "linux": ("out/linux, a stock Linux guest from Debian's packages, to compare with", linux_guest.build),
 }
 ALL = ["qemu", "kernel", "debug", "rootfs"]

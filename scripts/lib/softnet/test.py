@@ -7,15 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
 from . import lint
 from .build import build
-from .paths import BUILD, LIB, ROOT, ROWS_DIR
+from .paths import BUILD, LIB, OUT, ROOT, ROWS_DIR
 from .shell import Failed, main, say
 
 FUZZ_SECONDS = 30
+FUZZ_NIC_RUNS = 10000
+NIC_FUZZER = OUT / "qemu" / "fuzz_igb_lite"
 SYSTEM_LIMIT_SECONDS = 2700
 
 
@@ -103,24 +106,37 @@ def stage_unit(_):
     return tally
 
 
+def run_fuzzer(program, limit, corpora, env=None):
+    """One fuzzer, on its corpora and as many ideas of its own as the limit lets it have."""
+    log = BUILD / f"{program.name}.log"
+    with open(log, "wb") as out:
+        done = subprocess.run([program, limit, "-timeout=20", f"-artifact_prefix={BUILD}/{program.name}-", *corpora],
+                              stdout=out, stderr=out, env=dict(os.environ, **(env or {})), check=False)
+    if done.returncode:
+        print(f"fuzz: {program.name} failed, see {log}\n" + log.read_text(errors="replace")[-3000:])
+    return of(done.returncode == 0)
+
+
 def stage_fuzz(_):
-    """Each fuzzer on its corpus and some seconds of its own ideas."""
-    build("fuzz")
+    """Each fuzzer on its corpus and some ideas of its own: of the network path some seconds, of igb-lite a number of runs."""
+    build("fuzz", "fuzz-nic")
+    seeds = ROOT / "tests" / "fuzz" / "corpus"
     tally = Tally()
     for fuzzer in sorted((BUILD / "fuzz" / "tests" / "fuzz").glob("fuzz_*")):
         if not fuzzer.is_file() or not os.access(fuzzer, os.X_OK):
             continue
         corpus = BUILD / "corpus" / fuzzer.name
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [path for path in [ROOT / "tests" / "fuzz" / "corpus" / fuzzer.name] if path.is_dir()]
         seconds = os.environ.get("SOFTNET_FUZZ_SECONDS", str(FUZZ_SECONDS))
-        log = BUILD / f"{fuzzer.name}.log"
-        with open(log, "wb") as out:
-            done = subprocess.run([fuzzer, f"-max_total_time={seconds}", "-rss_limit_mb=4096", "-timeout=20",
-                                   f"-artifact_prefix={BUILD}/{fuzzer.name}-", corpus, *seeds], stdout=out, stderr=out, check=False)
-        if done.returncode:
-            print(f"fuzz: {fuzzer.name} failed, see {log}\n" + log.read_text(errors="replace")[-3000:])
-        tally += of(done.returncode == 0)
+        own = [path for path in [seeds / fuzzer.name] if path.is_dir()]
+        tally += run_fuzzer(fuzzer, f"-max_total_time={seconds}", ["-rss_limit_mb=4096", corpus, *own])
+    # The same runs every time; leaks are looked for once, at the end: QEMU frees later than libFuzzer expects.
+    with tempfile.TemporaryDirectory() as corpus:
+        runs = os.environ.get("SOFTNET_FUZZ_NIC_RUNS", str(FUZZ_NIC_RUNS))
+        tally += run_fuzzer(NIC_FUZZER, f"-runs={runs}", ["-seed=1", "-max_len=1024", "-detect_leaks=0", "-rss_limit_mb=3072", corpus,
+                                                          seeds / NIC_FUZZER.name],
+                            {"ASAN_OPTIONS": "quarantine_size_mb=16:detect_leaks=1",
+                             "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"})
     return tally
 
 

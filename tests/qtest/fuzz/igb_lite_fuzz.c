@@ -221,8 +221,10 @@ static void clean(void)
     qemu_purge_queued_packets(fuzz.nic);
     qemu_flush_queued_packets(fuzz.wire); /* the cable takes frames again */
     if (memcmp(fuzz.pci->config, clean_config, CONFIG_SIZE)) {
+        memory_region_transaction_begin();
         pci_device_reset(fuzz.pci);
         setup_config();
+        memory_region_transaction_commit();
     } else {
         device_cold_reset(DEVICE(fuzz.pci));
     }
