@@ -251,7 +251,7 @@ const MemoryRegionOps igb_lite_mmio_ops = {
     .read = mmio_read,
     .write = mmio_write,
     .endianness = DEVICE_LITTLE_ENDIAN,
-    .valid = {.min_access_size = 4, .max_access_size = 4, .accepts = mmio_accepts},
+    .valid = {.min_access_size = 4, .max_access_size = 8, .accepts = mmio_accepts},
     .impl = {.min_access_size = 4, .max_access_size = 4},
 };
 

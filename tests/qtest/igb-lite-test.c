@@ -9,6 +9,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     igb_lite_add_reg_tests();
+    igb_lite_add_table_tests();
     igb_lite_add_tx_tests();
     igb_lite_add_offload_tests();
     igb_lite_add_rx_tests();

@@ -121,6 +121,7 @@ void igb_lite_add_filter_tests(void);
 void igb_lite_add_irq_tests(void);
 void igb_lite_add_error_tests(void);
 void igb_lite_add_wait_tests(void);
+void igb_lite_add_table_tests(void);
 void igb_lite_add_dma_tests(void);
 
 #endif
