@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Open files: the "filp" cache, reference counts, the system-wide limit. Linux: fs/file_table.c. Process context.
 
+#include "fs/eventpoll.h"
 #include "fs/internal.h"
 #include "lib/string.h"
 
@@ -62,6 +63,8 @@ void fput(file *f)
     if (!f || !f->count.put())
         return;
     might_sleep();
+    if (f->f_ep_links)
+        eventpoll_release_file(f);
     if (f->f_op && f->f_op->release)
         f->f_op->release(f->f_inode, f);
     dentry *d = f->f_dentry;

@@ -198,6 +198,7 @@ struct file : pinned {
     u64 f_pos = 0;
     void *private_data = nullptr;
     mutex f_pos_lock{"file.f_pos"};
+    struct epitem *f_ep_links = nullptr; // the epolls that watch it (fs/eventpoll.h)
 };
 
 /// New file on `d` (reference taken) with `ops`; ENFILE/ENOMEM. [P]

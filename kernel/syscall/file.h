@@ -3,6 +3,7 @@
 // is said where each is defined. All [P].
 #pragma once
 
+#include "fs/eventpoll.h"
 #include "fs/select.h"
 #include "syscall/syscall.h"
 
@@ -105,6 +106,15 @@ result<void> sys_utimes(user_ptr<const char> name, user_ptr<timeval_abi> times);
 result<void> sys_utime(user_ptr<const char> name, user_ptr<s64> times);
 result<void> sys_futimesat(int dfd, user_ptr<const char> name, user_ptr<timeval_abi> times);
 
+// epoll.cc
+result<int> sys_epoll_create(int size);
+result<int> sys_epoll_create1(u32 flags);
+result<void> sys_epoll_ctl(int epfd, int op, int fd, user_ptr<epoll_event> event);
+result<int> sys_epoll_wait(int epfd, user_ptr<epoll_event> events, int max, int timeout_ms);
+result<int> sys_epoll_pwait(int epfd, user_ptr<epoll_event> events, int max, int timeout_ms,
+                            u64 sigmask, u64 sigsetsize);
+result<int> sys_epoll_pwait2(int epfd, user_ptr<epoll_event> events, int max,
+                             user_ptr<timespec64_abi> timeout, u64 sigmask, u64 sigsetsize);
 // poll.cc
 result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms);
 result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask,

@@ -69,6 +69,11 @@ TRACE_EVENT(skb_recv_datagram, "skb=%u", "sk=%p", "qlen=%u")
 TRACE_EVENT(skb_copy_datagram, "skb=%u", "len=%u")
 TRACE_EVENT(udp_sendmsg, "sk=%p", "len=%u", "daddr=%i", "dport=%u")
 TRACE_EVENT(skb_copy_from_user, "skb=%u", "len=%u")
+// fs/eventpoll
+TRACE_EVENT(ep_rbtree, "ep=%p", "op=%s", "fd=%d")
+TRACE_EVENT(ep_poll_callback, "ep=%p", "fd=%d", "key=%x", "where=%s")
+TRACE_EVENT(ep_poll, "ep=%p", "maxevents=%d", "avail=%u")
+TRACE_EVENT(ep_send_event, "ep=%p", "fd=%d", "events=%x", "requeue=%s")
 // transmit
 TRACE_EVENT(net_dev_queue, "skb=%u", "dev=%s", "len=%u")
 TRACE_EVENT(qdisc_enqueue, "skb=%u", "dev=%s", "queue=%u", "qlen=%u")
