@@ -77,6 +77,9 @@ constexpr u32 QUEUE_STATE_DRV_XOFF = 1, QUEUE_STATE_STACK_XOFF = 2, QUEUE_STATE_
 constexpr u32 NETIF_F_SG = 1, NETIF_F_IP_CSUM = 2, NETIF_F_HW_CSUM = 8, NETIF_F_LLTX = 0x1000,
               NETIF_F_GSO = 0x800, NETIF_F_TSO = 0x10000, NETIF_F_RXCSUM = 0x20000000,
               NETIF_F_RXHASH = 0x10000000, NETIF_F_GRO = 0x4000;
+/// Largest packet that is left to a device or to skb_gso_segment() to cut; skb_shared_info::gso_type.
+constexpr u32 GSO_MAX_SIZE = 65536;
+constexpr u16 SKB_GSO_TCPV4 = 1;
 constexpr u32 LINK_STATE_START = 1, LINK_STATE_PRESENT = 2, LINK_STATE_NOCARRIER = 4;
 constexpr unsigned MAX_ADDR_LEN = 8;
 

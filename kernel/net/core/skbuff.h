@@ -249,6 +249,14 @@ wsum skb_checksum(const sk_buff *skb, u32 offset, u32 n, wsum sum);
 int skb_checksum_help(sk_buff *skb);
 /// Add a page fragment (takes over the page reference).
 void skb_add_rx_frag(sk_buff *skb, page *pg, u32 off, u32 size, u32 truesize);
+/// Keep the first `len` bytes, move the others to `rest`, which is empty and has room for the linear part that moves. skb's
+/// area must be private; lengths only, truesize is the caller's. Linux skb_split. (net/core/skbuff_split.cc)
+void skb_split(sk_buff *skb, sk_buff *rest, u32 len);
+/// Drop the first `len` bytes, linear or in page fragments; area private, no fragment list.
+void skb_trim_front(sk_buff *skb, u32 len);
+/// Append what `from` carries to `to`, by copy into its room or by moving pages. True: `from` is to be freed, and `to` grew
+/// by *delta_truesize. Linux skb_try_coalesce.
+bool skb_try_coalesce(sk_buff *to, sk_buff *from, u32 *delta_truesize);
 /// Run and clear the destructor, drop sk.
 void skb_orphan(sk_buff *skb);
 /// Release the route reference.

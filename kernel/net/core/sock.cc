@@ -84,8 +84,7 @@ static void sk_free_rcu(rcu_head *head)
     p->allocated.fetch_sub(1, std::memory_order_relaxed);
 }
 
-/// One unit of sk_wmem_alloc back; the last one ends the sock.
-static void sk_wmem_put(sock *sk, int n)
+void sk_wmem_put(sock *sk, int n)
 {
     if (sk->sk_wmem_alloc.fetch_sub(n, std::memory_order_acq_rel) == n)
         call_rcu(&sk->sk_rcu, sk_free_rcu);

@@ -353,6 +353,8 @@ result<void> sock_queue_rcv_skb(sock *sk, sk_buff *skb);
 /// Charge the send buffer; sock_wfree undoes it when the packet is gone.
 void skb_set_owner_w(sk_buff *skb, sock *sk);
 void skb_set_owner_r(sk_buff *skb, sock *sk);
+/// Give `n` units of sk_wmem_alloc back; the last one ends the sock. Any context.
+void sk_wmem_put(sock *sk, int n);
 void sock_wfree(sk_buff *skb);
 void sock_rfree(sk_buff *skb);
 /// An skb of `size` bytes charged to sk; waits for room unless noblock. EAGAIN, EPIPE, pending sk_err. [P]

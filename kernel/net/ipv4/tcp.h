@@ -158,6 +158,10 @@ struct tcp_sock : inet_connection_sock {
     sk_buff *retransmit_skb_hint = nullptr, *lost_skb_hint = nullptr;
     s32 lost_cnt_hint = 0;
     u32 retransmit_high = 0;
+    sk_buff *highest_sack = nullptr; // behind the highest packet that was SACKed; null: send head
+    u32 lost_retrans_low = 0;        // snd_nxt at the oldest retransmission in flight
+    u32 tso_deferred = 0;            // jiffies << 1 | 1 since a burst is held back, 0: none
+    u32 sk_write_pending = 0;        // writers that sleep
     sk_buff_head out_of_order_queue;
     sk_buff *sk_send_head = nullptr; // first of sk_write_queue that was never sent
     u32 sk_wmem_queued = 0;          // truesize of the write queue
@@ -186,7 +190,8 @@ struct tcp_sock : inet_connection_sock {
     } ucopy;
     // Small queues (TSQ): tcp_wfree finishes what the limit stopped.
     std::atomic<u32> tsq_flags{0}; // TSQ_* bits
-    list_node tsq_node;
+    tcp_sock *tsq_next = nullptr;
+    u32 mtu_info = 0; // path MTU an ICMP error told while a process owned the socket
     u64 bytes_acked = 0, bytes_received = 0; // payload (TCP_INFO of later kernels; dumps)
     u32 segs_out = 0, segs_in = 0;
 
@@ -252,8 +257,10 @@ extern std::atomic<int> tcp_memory_pressure, tcp_orphan_count, tcp_sockets_alloc
 void sysctl_tcp_init();
 
 // --- tcp_ipv4*.cc -------------------------------------------------------------------------------------------------------
-int tcp_v4_rcv(sk_buff *skb);              // handler in inet_protos. [S]
-void tcp_v4_err(sk_buff *skb, u32 info);   // ICMP about a segment of ours. [S]
+int tcp_v4_rcv(sk_buff *skb);            // handler in inet_protos. [S]
+void tcp_v4_err(sk_buff *skb, u32 info); // ICMP about a segment of ours. [S]
+/// ICMP said that the path's MTU shrank to mtu_info: route, MSS, retransmission. Socket lock held.
+void tcp_v4_mtu_reduced(sock *sk);
 int tcp_v4_do_rcv(sock *sk, sk_buff *skb); // sk_backlog_rcv: by state (atlas §8). Consumes skb.
 result<void> tcp_v4_connect(sock *sk, sockaddr_storage *a, int len); // [P]
 /// RST as answer to skb (never to an RST). sk may be null. [S]
@@ -271,6 +278,8 @@ u32 secure_tcp_sequence_number(be32 saddr, be32 daddr, be16 sport, be16 dport);
 /// Stateless SYN-ACKs (atlas §17). cookie_v4_check: the child, the listener itself (no cookie), or null (dropped). [S]
 u32 cookie_v4_init_sequence(sock *sk, const sk_buff *skb, u16 *mss);
 sock *cookie_v4_check(sock *sk, sk_buff *skb);
+/// TSval of a cookie's SYN-ACK: its low bits carry what the peer's options offered.
+u32 cookie_init_timestamp(request_sock *req);
 
 // --- tcp_minisocks.cc ----------------------------------------------------------------------------------------------------
 enum tcp_tw_status : u8 { TCP_TW_SUCCESS, TCP_TW_RST, TCP_TW_ACK, TCP_TW_SYN };
@@ -398,6 +407,15 @@ int tcp_write_wakeup(sock *sk);
 u32 tcp_sync_mss(sock *sk, u32 pmtu);
 u32 tcp_current_mss(sock *sk);
 u32 tcp_mtu_to_mss(sock *sk, u32 pmtu);
+/// Packet size that a route carries, at most IPv4's 65520 (Linux ipv4_mtu); the MSS to announce on it (ipv4_default_advmss).
+inline u32 tcp_dst_mtu(const dst_entry *d)
+{
+    return min(dst_mtu(d), 0xfff0u);
+}
+inline u32 tcp_dst_advmss(const dst_entry *d)
+{
+    return min(max(d->dev->mtu - 40, 256u), 65535u - 40);
+}
 void tcp_mtup_init(sock *sk);
 u32 __tcp_select_window(sock *sk);
 void tcp_select_initial_window(u32 space, u32 mss, u32 *rcv_wnd, u32 *window_clamp, bool wscale_ok,
