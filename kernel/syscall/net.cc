@@ -38,15 +38,52 @@ result<int> sys_socket(int family, int type, int protocol)
     return fd;
 }
 
-result<void> sys_socketpair(int family, int type, int protocol, user_ptr<int>)
+/// Files and descriptors of a pair; on failure the sockets that have no file are still the caller's.
+static result<void> map_pair(socket *a, socket *b, u32 flags, user_ptr<int> sv, file_ptr *fa,
+                             file_ptr *fb)
+{
+    *fa = file_ptr{TRY(sock_alloc_file(a, flags))};
+    *fb = file_ptr{TRY(sock_alloc_file(b, flags))};
+    int fd[2] = {TRY(get_unused_fd_flags(flags)), -1};
+    auto second = get_unused_fd_flags(flags);
+    result<void> r = second ? result<void>{} : result<void>{second.fail()};
+    if (r) {
+        fd[1] = *second;
+        r = copy_to_user(user_ptr<void>{sv.addr()}, fd, sizeof fd);
+    }
+    if (!r) {
+        put_unused_fd(fd[0]);
+        if (second)
+            put_unused_fd(*second);
+        return r;
+    }
+    fd_install(fd[0], fa->release());
+    fd_install(fd[1], fb->release());
+    return {};
+}
+
+result<void> sys_socketpair(int family, int type, int protocol, user_ptr<int> sv)
 {
     u32 flags = static_cast<u32>(type) & ~static_cast<u32>(SOCK_TYPE_MASK);
     if (flags & ~static_cast<u32>(SOCK_CLOEXEC | SOCK_NONBLOCK))
         return error{EINVAL};
-    // No family here can make pairs; the socket tells whether the arguments were right.
-    socket *s = TRY(sock_create(family, type & SOCK_TYPE_MASK, protocol));
-    sock_release(s);
-    return error{EOPNOTSUPP};
+    socket *a = TRY(sock_create(family, type & SOCK_TYPE_MASK, protocol));
+    auto b = sock_create(family, type & SOCK_TYPE_MASK, protocol);
+    if (!b) {
+        sock_release(a);
+        return b.fail();
+    }
+    file_ptr fa, fb;
+    auto r = a->ops->socketpair ? a->ops->socketpair(a, *b) : result<void>{error{EOPNOTSUPP}};
+    if (r)
+        r = map_pair(a, *b, flags, sv, &fa, &fb);
+    if (r)
+        return r;
+    if (!fa.get())
+        sock_release(a);
+    if (!fb.get())
+        sock_release(*b);
+    return r;
 }
 
 result<void> sys_bind(int fd, user_ptr<const void> addr, int len)

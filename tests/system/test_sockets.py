@@ -120,3 +120,17 @@ def test_t01_send_is_sendto(guest1):
     trace.order(("sys_enter", {"name": "sendto"}), ("sock_sendmsg", {"ops": "inet_sendmsg", "prot": "udp_sendmsg", "size": 5}),
                 ("udp_sendmsg", {"len": 5}), ("skb_copy_from_user", {"len": 5}), "net_dev_queue",
                 ("sys_exit", {"name": "sendto", "ret": 5}))
+
+
+@pytest.mark.linux
+def test_unix_program(guest):
+    """AF_UNIX, judged by a program in the guest that says the same on Linux."""
+    status, output = guest.status("unixsock /tmp/unixsock", 60)
+    assert status == 0 and "all ok" in output, "\n".join(x for x in output.splitlines() if x.startswith("FAIL")) or output
+
+
+def test_unix_program_debug(debug_guest):
+    """The same under the kernel's own checks; no socket is left, even those that only held each other."""
+    status, output = debug_guest.status("unixsock /tmp/unixsock", 60)
+    assert status == 0 and "all ok" in output, "\n".join(x for x in output.splitlines() if x.startswith("FAIL")) or output
+    assert len(debug_guest.cat("/proc/net/unix").strip().splitlines()) == 1

@@ -56,6 +56,14 @@ struct proto_ops {
                                user_ptr<int> len);
     result<size_t> (*sendmsg)(socket *s, msghdr *m, size_t len);
     result<size_t> (*recvmsg)(socket *s, msghdr *m, size_t len, u32 flags);
+    /// Connect two fresh sockets with each other; null: EOPNOTSUPP.
+    result<void> (*socketpair)(socket *a, socket *b) = nullptr;
+};
+
+/// struct ucred of the ABI: a process and who it is.
+struct ucred {
+    s32 pid;
+    u32 uid, gid;
 };
 
 /// Second level: the protocol's handlers (udp_prot, tcp_prot…).
@@ -164,6 +172,7 @@ struct sock : pinned {
     u64 sk_stamp = 0;
     s32 sk_uid = 0; // of the task that made it
     s32 sk_pid = 0;
+    ucred sk_peer_cred{0, ~0u, ~0u}; // SO_PEERCRED
     /// Keeps sk_socket alive for those who look from outside (dumps): sock_orphan takes it too.
     spinlock sk_callback_lock{"sk.sk_callback_lock"};
     socket *sk_socket = nullptr;
@@ -221,6 +230,9 @@ inline socket *SOCKET_I(inode *i)
 {
     return &container_of(i, socket_alloc, vfs_inode)->socket;
 }
+
+/// Ioctls of devices, which sockets of every family have (SIOCGIFCONF, SIOCGIFFLAGS, SIOCETHTOOL…). ENOTTY. net/core/dev_ioctl.cc [P]
+result<s64> dev_ioctl(u32 cmd, u64 arg);
 
 /// A family: create() makes the sock behind a fresh socket.
 struct net_proto_family {

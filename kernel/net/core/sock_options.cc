@@ -17,10 +17,6 @@ struct linger_t {
 struct timeval_t {
     s64 tv_sec, tv_usec;
 };
-struct ucred_t {
-    int pid;
-    u32 uid, gid;
-};
 
 static void sock_valbool_flag(sock *sk, sock_flags f, bool on)
 {
@@ -224,7 +220,7 @@ union opt_value {
     int i;
     linger_t ling;
     timeval_t tv;
-    ucred_t cred;
+    ucred cred;
     char name[16];
     sockaddr_storage addr;
 };
@@ -339,8 +335,8 @@ static result<unsigned> get_option(socket *s, int name, unsigned len, opt_value 
     case SO_SNDTIMEO:
         v->tv = timeout_to_tv(name == SO_RCVTIMEO ? sk->sk_rcvtimeo : sk->sk_sndtimeo);
         return static_cast<unsigned>(sizeof v->tv);
-    case SO_PEERCRED: // no peer process behind a network socket
-        v->cred = {0, ~0u, ~0u};
+    case SO_PEERCRED: // of a network socket: nobody
+        v->cred = sk->sk_peer_cred;
         return static_cast<unsigned>(sizeof v->cred);
     case SO_PEERNAME: {
         auto n = s->ops->getname(s, &v->addr, true);

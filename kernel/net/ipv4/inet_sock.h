@@ -55,8 +55,7 @@ result<void> inet_bind(socket *s, sockaddr_storage *a, int len);
 result<size_t> inet_sendmsg(socket *s, msghdr *m, size_t len);
 result<size_t> inet_recvmsg(socket *s, msghdr *m, size_t len, u32 flags);
 result<s64> inet_ioctl(socket *s, u32 cmd, u64 arg);
-/// Device and route ioctls (SIOCGIFCONF…, SIOCADDRT…): net/core/dev_ioctl.cc, net/ipv4/devinet.cc, fib_frontend.cc. [P]
-result<s64> dev_ioctl(u32 cmd, u64 arg);
+/// Device and route ioctls (SIOCGIFADDR…, SIOCADDRT…): net/ipv4/devinet.cc, fib_frontend.cc; see dev_ioctl() too. [P]
 result<s64> devinet_ioctl(u32 cmd, u64 arg);
 result<s64> ip_rt_ioctl(u32 cmd, u64 arg);
 result<s64> arp_ioctl(u32 cmd, u64 arg);
