@@ -111,8 +111,8 @@ bool arch_restore_signal_frame(pt_regs *regs, signal_frame *f);
 /// Result of the system call that `regs` returns from; and change it.
 s64 arch_syscall_result(const pt_regs *regs);
 void arch_set_syscall_result(pt_regs *regs, s64 v);
-/// Make the return to user mode execute the same system call again.
-void arch_restart_syscall(pt_regs *regs);
+/// Make the return to user mode execute a system call again: number `nr`, the same arguments.
+void arch_restart_syscall(pt_regs *regs, u64 nr);
 /// For the auxiliary vector: AT_HWCAP (x86: CPUID 1 EDX) and AT_PLATFORM; e_machine of the programs that run here.
 u64 arch_hwcap();
 const char *arch_platform();
@@ -219,10 +219,11 @@ void handle_ipi(ipi kind, pt_regs *regs);
 /// First C++ code on the boot CPU / on each other CPU. (init/)
 [[noreturn]] void start_kernel();
 [[noreturn]] void secondary_start_kernel();
-/// Page fault at `addr`: returns true when resolved (retry). `user`: from user mode. IRQs on. (mm/)
-bool handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user);
-/// An exception of user mode that has no fix: ends the process with `signal`. (sched/)
-void user_exception(pt_regs *regs, int signal, u64 addr);
+/// Page fault at `addr`: 0 when resolved (retry), else the si_code of SIGSEGV: 1 nothing is mapped there, 2 no such access is
+/// allowed. `user`: from user mode. IRQs on. (mm/)
+int handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user);
+/// An exception of user mode that has no fix: `signal` with si_code `code` and address. (sched/)
+void user_exception(pt_regs *regs, int signal, int code, u64 addr);
 /// System call dispatch. [P] Called with IRQs off, returns with them on. Returns the value for the user's rax. (syscall/)
 s64 do_syscall(pt_regs *regs);
 /// On every return to user mode, IRQs off: reschedule, deliver signals. (sched/)

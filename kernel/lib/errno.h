@@ -82,10 +82,14 @@ enum errno_t : int {
     EINPROGRESS = 115,
     ESTALE = 116,
     ENOMEDIUM = 123,
+    ECANCELED = 125,
+    EOWNERDEAD = 130,
     /// Kernel-internal: restart the system call after a signal unless a handler without SA_RESTART ran.
     ERESTARTSYS = 512,
     ERESTARTNOINTR = 513,
     ENOIOCTLCMD = 515,
     /// Restart unless a handler ran: waits for a signal as such (sigsuspend, poll, select).
     ERESTARTNOHAND = 514,
+    /// Continue by restart_syscall(2), with what the task's restart_block says, unless a handler ran.
+    ERESTART_RESTARTBLOCK = 516,
 };

@@ -123,8 +123,10 @@ fault_result fault_locked(mm_struct *mm, fault_state &s)
 {
     u64 va = align_down(s.addr, PAGE_SIZE);
     vm_area *a = area_for_fault(mm, s.addr);
-    if (!a || !allows(a, s.write, s.exec))
+    if (!a)
         return fault_result::segv;
+    if (!allows(a, s.write, s.exec))
+        return fault_result::access;
     u32 prot = 0;
     phys_addr_t pa = arch_query_page(mm->pgd, va, &prot);
     if (pa != NOT_MAPPED)
@@ -190,23 +192,28 @@ fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec)
     }
 }
 
-bool handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user)
+int handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user)
 {
+    constexpr int SEGV_MAPERR = 1, SEGV_ACCERR = 2;
     if (!mm)
-        return false;
-    switch (mm_fault(mm, addr, write, exec)) {
+        return SEGV_MAPERR;
+    fault_result r = mm_fault(mm, addr, write, exec);
+    mm_tasks->count_fault();
+    switch (r) {
     case fault_result::ok:
-        return true;
+        return 0;
     case fault_result::oom:
         if (user)
             mm_tasks->oom_kill(); // the signal is seen on the way back to user mode
-        return user;
+        return user ? 0 : SEGV_MAPERR;
     case fault_result::bus:
         if (user)
             mm_tasks->sigbus(addr);
-        return user;
+        return user ? 0 : SEGV_MAPERR;
+    case fault_result::access:
+        return SEGV_ACCERR;
     default:
-        return false;
+        return SEGV_MAPERR;
     }
 }
 

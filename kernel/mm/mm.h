@@ -89,6 +89,8 @@ struct mm_task_ops {
     void (*unlock)(mm_lock *l);
     /// A fault of user mode could not get memory: kill the current process.
     void (*oom_kill)();
+    /// Count a page fault of the current task (all are minor: files live in memory).
+    void (*count_fault)();
     /// A fault of user mode hit a mapped page that the file does not have.
     void (*sigbus)(u64 addr);
 };

@@ -51,7 +51,8 @@ void zap_pages(mm_struct *mm, u64 start, u64 end, bool flush = true);
 /// writable.
 u32 area_prot(const vm_area *a, const page *p);
 
-enum class fault_result : u8 { ok, segv, bus, oom };
+/// `segv`: nothing is mapped there; `access`: it does not allow that.
+enum class fault_result : u8 { ok, segv, access, bus, oom };
 /// Resolve an access. Takes and drops the lock itself; may sleep.
 fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec);
 

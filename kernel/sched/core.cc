@@ -106,6 +106,8 @@ static void schedule_irqoff() NO_THREAD_SAFETY_ANALYSIS
         put_prev_task(rq, prev);
     }
     task_struct *next = choose_next(rq, now);
+    if (next->cpu_timers.load(std::memory_order_relaxed)) [[unlikely]]
+        clock_event_at_most(now + NSEC_PER_SEC / HZ);
     if (next == prev) {
         rq->lock.unlock();
         return;

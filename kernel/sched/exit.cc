@@ -36,45 +36,108 @@ signal_state *unlink_task(task_struct *t)
     return s;
 }
 
-/// Children of a dying process go to process 1, which must reap those that are dead already.
-void reparent_children(task_struct *t)
+using child_list = list<task_struct, &task_struct::sibling>;
+
+/// Who takes over the children of `father`: the nearest ancestor that asked for it, or process 1.
+task_struct *find_reaper(task_struct *father)
 {
-    bool dead_ones = false;
-    while (task_struct *c = t->children.pop_front()) {
-        c->parent = init_task;
-        init_task->children.push_back(*c);
-        c->exit_signal = static_cast<s32>(SIGCHLD);
-        dead_ones |= c->exit_state.load() == EXIT_ZOMBIE;
-    }
-    if (!dead_ones)
-        return;
-    send_signal_locked(init_task, SIGCHLD, kernel_siginfo{}, true);
-    wake_up_all(&init_task->wait_child);
+    if (father->signal->has_child_subreaper)
+        for (task_struct *p = father->parent; p && p != init_task; p = p->parent)
+            if (p->signal && p->signal->child_subreaper && p->signal->nr_threads)
+                return p;
+    return init_task;
 }
 
-/// The last thread of a process is gone: its leader can be waited for. True: by nobody, reap it at
-/// once.
-bool process_ends(task_struct *leader)
+struct stopped_walk {
+    s32 pgrp;
+    bool found;
+};
+void look_for_stopped(task_struct *t, void *arg)
 {
-    reparent_children(leader);
-    leader->exit_state.store(EXIT_ZOMBIE);
+    auto *w = static_cast<stopped_walk *>(arg);
+    if (t->group_leader == t && t->signal && t->signal->pgrp == w->pgrp && t->signal->stopping)
+        w->found = true;
+}
+
+/// `t` loses `father`, or ends itself (father null): if its process group has nobody left who could
+/// continue it, and has stopped jobs, they are hung up and continued (POSIX, _exit). tasklist_lock
+/// held.
+void kill_orphaned_pgrp(task_struct *t, task_struct *father)
+{
+    signal_state *s = t->signal;
+    task_struct *guide = father ? father : t->parent;
+    if (!s || !guide || !guide->signal || guide->signal->pgrp == s->pgrp ||
+        guide->signal->session != s->session ||
+        !pgrp_orphaned_without(s->pgrp, father ? nullptr : t))
+        return;
+    stopped_walk w{s->pgrp, false};
+    for_each_task_locked(look_for_stopped, &w);
+    if (!w.found)
+        return;
+    kernel_siginfo info;
+    info.code = SI_KERNEL;
+    kill_pgrp_locked(s->pgrp, SIGHUP, info);
+    kill_pgrp_locked(s->pgrp, SIGCONT, info);
+}
+
+bool tell_parent_of_end(task_struct *leader)
+{
     s32 status = leader->exit_code;
-    if (!leader->parent)
-        return true;
     return (status & 0x7f) ? notify_parent(leader, CLD_KILLED, status & 0x7f)
                            : notify_parent(leader, CLD_EXITED, status >> 8 & 0xff);
 }
 
+/// Children of a dying process get another parent, which is told of those that are dead already; whom
+/// it does not want to wait for goes to `reap`.
+void reparent_children(task_struct *t, child_list &reap)
+{
+    task_struct *reaper = find_reaper(t);
+    kernel_siginfo info;
+    info.code = SI_USER;
+    while (task_struct *c = t->children.pop_front()) {
+        c->parent = reaper;
+        reaper->children.push_back(*c);
+        if (c->pdeath_signal)
+            send_signal_locked(c, c->pdeath_signal, info, true);
+        c->exit_signal = static_cast<s32>(SIGCHLD);
+        if (c->exit_state.load() == EXIT_ZOMBIE && !c->signal->nr_threads) {
+            if (tell_parent_of_end(c)) {
+                c->exit_state.store(EXIT_DEAD);
+                c->sibling.unlink();
+                reap.push_back(*c);
+            }
+        } else {
+            kill_orphaned_pgrp(c, t);
+        }
+    }
+}
+
+/// The last thread of a process is gone: its leader can be waited for. True: by nobody, reap it at
+/// once.
+bool process_ends(task_struct *leader, child_list &reap)
+{
+    reparent_children(leader, reap);
+    kill_orphaned_pgrp(leader, nullptr);
+    leader->exit_state.store(EXIT_ZOMBIE);
+    if (leader->parent && !tell_parent_of_end(leader))
+        return false;
+    leader->exit_state.store(EXIT_DEAD); // a waiting parent must not take it as well
+    return true;
+}
+
 void account_gone_thread(task_struct *t, signal_state *s)
 {
+    t->flags |= PF_ACCOUNTED;
     s->utime += t->utime;
     s->stime += t->stime;
     s->nvcsw += t->nvcsw.load(std::memory_order_relaxed);
     s->nivcsw += t->nivcsw.load(std::memory_order_relaxed);
+    s->min_flt += t->min_flt;
+    s->maj_flt += t->maj_flt;
 }
 
-/// Leave the process. Tasks to be reaped now come back in reap[0…1].
-void leave_process(task_struct *t, task_struct *reap[2])
+/// Leave the process. Tasks to be reaped now come back in reap[0…1], and children in `orphans`.
+void leave_process(task_struct *t, task_struct *reap[2], child_list &orphans)
 {
     spin_guard<irqsave> g{tasklist_lock};
     signal_state *s = t->signal;
@@ -88,6 +151,8 @@ void leave_process(task_struct *t, task_struct *reap[2])
             leader->exit_code = s->group_exit_code;
         if (s->group_exec && s->nr_threads == 1)
             wake_up_process(s->group_exec);
+        if (last)
+            wake_cpu_sleepers(s);
     }
     if (t != leader) {
         reap[0] = t;
@@ -96,10 +161,11 @@ void leave_process(task_struct *t, task_struct *reap[2])
         t->exit_state.store(
             EXIT_ZOMBIE); // waits for its threads; notify_parent comes with the last
     }
-    if (last && process_ends(leader))
+    if (!last)
+        return;
+    leader->signal->owner = nullptr;
+    if (process_ends(leader, orphans))
         reap[1] = leader;
-    if (last)
-        leader->signal->owner = nullptr;
 }
 
 void drop_resources(task_struct *t)
@@ -135,19 +201,17 @@ mm_struct *get_task_mm(task_struct *t)
 
 namespace
 {
-/// A session leader's death hangs up its terminal.
-void leave_session(task_struct *t)
+/// The last thread begins to exit: timers end, a session leader's terminal is hung up.
+void last_thread_exits(task_struct *t)
 {
     signal_state *s = t->signal;
-    bool last;
-    {
-        spin_guard<irqsave> g{s->lock};
-        last = s->nr_threads == 1;
-    }
-    if (last && s->leader && process_tty_hangup)
+    if (s->live.fetch_sub(1) != 1)
+        return;
+    hrtimer_cancel(&s->real_timer);
+    exit_itimers(s);
+    if (s->leader && process_tty_hangup)
         process_tty_hangup(s);
 }
-
 } // namespace
 
 void (*process_tty_hangup)(signal_state *s);
@@ -159,6 +223,7 @@ void release_task(task_struct *t)
         spin_guard<irqsave> g{tasklist_lock};
         s = unlink_task(t);
     }
+    uncount_process(t);
     if (s)
         signal_put(s);
     put_task(t);
@@ -172,10 +237,12 @@ bool notify_parent(task_struct *t, int code, int status)
     kernel_siginfo info;
     info.code = code;
     info.p = {t->pid, static_cast<u32>(t->uid), static_cast<u64>(status), 0, 0};
-    info.p.utime = static_cast<s64>(t->utime / (NSEC_PER_SEC / 100));
-    info.p.stime = static_cast<s64>(t->stime / (NSEC_PER_SEC / 100));
+    u64 utime, stime;
+    process_times_locked(t, &utime, &stime);
+    info.p.utime = static_cast<s64>(utime / (NSEC_PER_SEC / 100));
+    info.p.stime = static_cast<s64>(stime / (NSEC_PER_SEC / 100));
     bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
-    const kernel_sigaction &a = parent->signal->action[SIGCHLD - 1];
+    const kernel_sigaction &a = parent->signal->hand->action[SIGCHLD - 1];
     auto sig = static_cast<unsigned>(ended ? t->exit_signal : s32{SIGCHLD});
     bool unwanted = ended && sig == SIGCHLD && (a.handler == SIG_IGN || (a.flags & SA_NOCLDWAIT));
     bool send = sig && sig <= NSIG &&
@@ -213,16 +280,19 @@ void do_exit(int code)
     if (t->mm)
         mm_release();
     if (t->signal)
-        leave_session(t);
+        last_thread_exits(t);
     drop_resources(t);
     task_struct *reap_now[2] = {};
+    child_list orphans;
     if (t->signal)
-        leave_process(t, reap_now);
+        leave_process(t, reap_now, orphans);
     else
         reap_now[0] = t;
     for (task_struct *r : reap_now)
         if (r)
             release_task(r);
+    while (task_struct *r = orphans.pop_front())
+        release_task(r);
     {
         // A late wake-up that has seen an older state must not overwrite this one.
         spin_guard<irqsave> g{t->pi_lock};
@@ -271,6 +341,7 @@ task_struct *take_over_leadership(task_struct *t)
     old->exit_signal = -1;
     t->signal->owner = t;
     t->start_time = old->start_time;
+    t->pdeath_signal = old->pdeath_signal;
     if (init_task == old)
         init_task = t;
     return old;

@@ -21,6 +21,14 @@ kmem_cache *signal_cache()
     return c;
 }
 
+kmem_cache *sighand_cache()
+{
+    static kmem_cache *c;
+    if (!c)
+        c = kmem_cache_create("sighand_cache", sizeof(sighand_struct), 64);
+    return c;
+}
+
 result<void> copy_mm(u64 flags, task_struct *t)
 {
     mm_struct *mm = current()->mm;
@@ -53,6 +61,25 @@ result<void> copy_files(u64 flags, task_struct *t)
     return {};
 }
 
+result<sighand_struct *> copy_sighand(u64 flags)
+{
+    sighand_struct *mine = current()->signal->hand;
+    if (flags & CLONE_SIGHAND) {
+        mine->count.get();
+        return mine;
+    }
+    auto *h = kmem_cache_new<sighand_struct>(sighand_cache(), GFP_KERNEL);
+    if (!h)
+        return error{ENOMEM};
+    spin_guard<irqsave> g{mine->lock};
+    memcpy(h->action, mine->action, sizeof(h->action));
+    if (flags & CLONE_CLEAR_SIGHAND)
+        for (kernel_sigaction &a : h->action)
+            if (a.handler != SIG_IGN)
+                a = {};
+    return h;
+}
+
 result<void> copy_signal(u64 flags, task_struct *t)
 {
     signal_state *mine = current()->signal;
@@ -64,11 +91,19 @@ result<void> copy_signal(u64 flags, task_struct *t)
     auto *s = kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
     if (!s)
         return error{ENOMEM};
+    auto hand = copy_sighand(flags);
+    if (!hand) {
+        kmem_cache_delete(signal_cache(), s);
+        return hand.fail();
+    }
+    s->hand = *hand;
     spin_guard<irqsave> g{mine->lock};
-    memcpy(s->action, mine->action, sizeof(s->action));
     memcpy(s->rlim, mine->rlim, sizeof(s->rlim));
     s->pgrp = mine->pgrp;
     s->session = mine->session;
+    s->has_child_subreaper = mine->has_child_subreaper || mine->child_subreaper;
+    s->oom_score_adj = mine->oom_score_adj;
+    s->dumpable = mine->dumpable;
     s->owner = t;
     t->signal = s;
     return {};
@@ -83,12 +118,7 @@ void copy_fields(task_struct *t)
     t->nice = me->nice;
     t->vruntime = me->vruntime;
     t->flags = PF_FORKNOEXEC;
-    t->uid = me->uid;
-    t->gid = me->gid;
-    t->euid = me->euid;
-    t->egid = me->egid;
-    t->suid = me->suid;
-    t->sgid = me->sgid;
+    copy_creds(t);
     t->sig.blocked = me->sig.blocked;
 }
 
@@ -106,6 +136,7 @@ void undo(task_struct *t)
     t->files = nullptr;
     t->fs = nullptr;
     t->signal = nullptr;
+    uncount_process(t);
     put_task(t);
     put_task(t); // both references are ours: it never ran
 }
@@ -116,12 +147,29 @@ result<void> check_flags(u64 flags)
         return error{EINVAL};
     if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
         return error{EINVAL};
+    if ((flags & CLONE_CLEAR_SIGHAND) && (flags & CLONE_SIGHAND))
+        return error{EINVAL};
+    // Siblings of process 1 would have nobody to reap them.
+    if ((flags & CLONE_PARENT) && current()->group_leader == init_task)
+        return error{EINVAL};
     if (flags & (CLONE_NEWNS | CLONE_NEWMASK)) // namespaces: not configured in, as Linux says it
         return error{EINVAL};
     return {};
 }
 
-/// Enter the child into the lists. EINTR-like failure when the process is being killed meanwhile.
+/// RLIMIT_NPROC, which the mighty may exceed.
+bool too_many_processes(const task_struct *t)
+{
+    if (!t->cred.user)
+        return false;
+    u64 limit = current()->signal->rlim[RLIMIT_NPROC].cur;
+    s64 n = user_processes(t->cred.user).load(std::memory_order_relaxed);
+    return static_cast<u64>(n) > limit && t->uid && !capable(CAP_SYS_RESOURCE) &&
+           !capable(CAP_SYS_ADMIN);
+}
+
+/// Enter the child into the lists. A signal that is to end the process, or any other one that a fork
+/// could make appear twice, comes first (ERESTARTNOINTR).
 result<void> join(u64 flags, task_struct *t)
 {
     task_struct *me = current();
@@ -130,7 +178,7 @@ result<void> join(u64 flags, task_struct *t)
     t->group_leader = thread ? me->group_leader : t;
     t->tgid = thread ? me->tgid : 0;
     task_struct *parent = flags & CLONE_PARENT ? me->group_leader->parent : me->group_leader;
-    task_publish(t, thread ? nullptr : parent);
+    TRY_VOID(task_publish(t, thread ? nullptr : parent));
     spin_guard<irqsave> g{tasklist_lock};
     if (thread)
         t->parent = me->group_leader->parent;
@@ -144,6 +192,10 @@ result<void> join(u64 flags, task_struct *t)
         s->tty = me->signal->tty; // under tasklist_lock: a hangup clears all or none
     s->threads.push_back(*t);
     s->nr_threads++;
+    s->live.fetch_add(1, std::memory_order_relaxed);
+    t->cpu_timers.store(thread ? me->cpu_timers.load() : 0, std::memory_order_relaxed);
+    if (!thread)
+        cpu_limit_changed(s);
     return {};
 }
 
@@ -154,7 +206,7 @@ result<task_struct *> copy_process(u64 flags, u64 stack, u64 tls, const pt_regs 
     if (!t)
         return error{ENOMEM};
     copy_fields(t);
-    result<void> r = copy_mm(flags, t);
+    result<void> r = too_many_processes(t) ? result<void>{error{EAGAIN}} : copy_mm(flags, t);
     if (r)
         r = copy_files(flags, t);
     if (r)
@@ -169,7 +221,12 @@ result<task_struct *> copy_process(u64 flags, u64 stack, u64 tls, const pt_regs 
         t->sig.sas_size = current()->sig.sas_size;
         t->sig.sas_flags = current()->sig.sas_flags;
     }
-    t->exit_signal = flags & CLONE_THREAD ? -1 : static_cast<s32>(flags & 0xff);
+    if (flags & CLONE_THREAD)
+        t->exit_signal = -1;
+    else if (flags & CLONE_PARENT)
+        t->exit_signal = current()->group_leader->exit_signal;
+    else
+        t->exit_signal = static_cast<s32>(flags & CSIGNAL);
     return t;
 }
 } // namespace
@@ -180,12 +237,40 @@ void signal_put(signal_state *s)
         return;
     hrtimer_cancel(&s->real_timer);
     flush_sigqueue(s->shared);
+    sighand_put(s->hand);
     kmem_cache_delete(signal_cache(), s);
+}
+
+void sighand_put(sighand_struct *h)
+{
+    if (h && h->count.put())
+        kmem_cache_delete(sighand_cache(), h);
+}
+
+result<void> unshare_sighand()
+{
+    signal_state *s = current()->signal;
+    sighand_struct *old = s->hand;
+    if (old->count.read() == 1)
+        return {};
+    sighand_struct *mine = TRY(copy_sighand(0));
+    {
+        spin_guard<irqsave> tl{tasklist_lock}; // who sends looks at it
+        spin_guard<plain> g{s->lock};
+        s->hand = mine;
+    }
+    sighand_put(old);
+    return {};
 }
 
 signal_state *signal_alloc()
 {
-    return kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
+    auto *s = kmem_cache_new<signal_state>(signal_cache(), GFP_KERNEL);
+    if (s && !(s->hand = kmem_cache_new<sighand_struct>(sighand_cache(), GFP_KERNEL))) {
+        kmem_cache_delete(signal_cache(), s);
+        return nullptr;
+    }
+    return s;
 }
 
 result<s32> do_fork(u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls,
@@ -222,8 +307,10 @@ int become_init()
 {
     task_struct *t = current();
     auto *s = signal_alloc();
-    if (!s)
+    t->cred.user = user_alloc(0);
+    if (!s || !t->cred.user) // the kernel will not come far without process 1: nothing to undo
         return -ENOMEM;
+    user_processes(t->cred.user).fetch_add(1);
     s->owner = t;
     s->unkillable = true;
     t->signal = s;
@@ -231,6 +318,7 @@ int become_init()
     spin_guard<irqsave> g{tasklist_lock};
     s->threads.push_back(*t);
     s->nr_threads = 1;
+    s->live.store(1);
     init_task = t;
     return 0;
 }

@@ -37,6 +37,10 @@ task_struct *kthread_create(void (*fn)(void *), void *arg, int cpu, const char *
         t->cpu = static_cast<u32>(cpu);
     }
     arch_thread_init(t, kthread_main, start);
-    task_publish(t, nullptr);
-    return t;
+    if (task_publish(t, nullptr))
+        return t;
+    kfree(start);
+    put_task(t);
+    put_task(t); // both references are ours: it never ran
+    return nullptr;
 }

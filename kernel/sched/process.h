@@ -5,11 +5,12 @@
 #include "sched/mutex.h"
 #include "sched/signal.h"
 
-constexpr u64 CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400, CLONE_SIGHAND = 0x800,
-              CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000, CLONE_THREAD = 0x10000,
-              CLONE_NEWNS = 0x20000, CLONE_SETTLS = 0x80000, CLONE_PARENT_SETTID = 0x100000,
-              CLONE_CHILD_CLEARTID = 0x200000, CLONE_CHILD_SETTID = 0x1000000,
-              CLONE_NEWMASK = 0x7e020000;
+constexpr u64 CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 0x400,
+              CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000,
+              CLONE_THREAD = 0x10000, CLONE_NEWNS = 0x20000, CLONE_SETTLS = 0x80000,
+              CLONE_PARENT_SETTID = 0x100000, CLONE_CHILD_CLEARTID = 0x200000,
+              CLONE_CHILD_SETTID = 0x1000000, CLONE_NEWMASK = 0x7e020000,
+              CLONE_CLEAR_SIGHAND = 0x100000000;
 
 /// How sched/ reaches what fs/ keeps per process; set at boot by syscall/exec.cc.
 struct process_file_ops {
@@ -37,10 +38,11 @@ int de_thread();
 /// The vfork parent may go on (execve, exit). [P]
 void mm_release();
 
-constexpr u32 WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x01000000;
+constexpr u32 WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT = 0x01000000,
+              WNOTHREAD = 0x20000000, WALL = 0x40000000, WCLONE = 0x80000000;
 /// Resources of a child, as rusage needs them.
 struct child_usage {
-    u64 utime, stime, maxrss, nvcsw, nivcsw;
+    u64 utime, stime, maxrss, nvcsw, nivcsw, min_flt, maj_flt;
 };
 /// What wait found.
 struct wait_result {
@@ -53,6 +55,11 @@ struct wait_result {
 /// Wait for a child: pid > 0 that one, 0 own group, -1 any, < -1 group -pid. ECHILD, ERESTARTSYS.
 /// [P]
 result<wait_result> do_wait(s32 pid, u32 options);
+/// Resources of one thread; of a process, its live and gone threads; of its children that were waited
+/// for. tasklist_lock not held.
+void thread_usage(task_struct *t, child_usage *u);
+void process_usage(task_struct *t, child_usage *u);
+void children_usage(task_struct *t, child_usage *u);
 /// CPU time of a process, its live and gone threads. tasklist_lock not held.
 void process_times(task_struct *t, u64 *utime, u64 *stime);
 

@@ -52,7 +52,12 @@ void sigbus(u64 addr)
     force_signal(SIGBUS, info);
 }
 
-const mm_task_ops ops{lock_alloc, lock_free, lock, unlock, oom_kill, sigbus};
+void count_fault()
+{
+    current()->min_flt++;
+}
+
+const mm_task_ops ops{lock_alloc, lock_free, lock, unlock, oom_kill, count_fault, sigbus};
 
 int process_init()
 {
@@ -68,19 +73,28 @@ u64 real_timer_expired(hrtimer *timer)
     signal_state *s = container_of(timer, signal_state, real_timer);
     kernel_siginfo info;
     info.code = SI_KERNEL;
-    u64 next = 0;
-    {
-        spin_guard<irqsave> g{tasklist_lock};
-        if (!s->owner)
-            return 0;
+    spin_guard<irqsave> g{tasklist_lock};
+    if (s->owner)
         send_signal_locked(s->owner, SIGALRM, info, true);
-        if (s->real_interval)
-            next = timer->expires + s->real_interval;
-    }
-    u64 now = ktime_get();
-    if (next && next <= now) // missed periods count once
+    return 0; // an interval goes on when the signal is taken: no period is too short
+}
+
+void real_timer_taken(signal_state *s)
+{
+    if (!s->real_interval || read_once(s->real_timer.queued))
+        return;
+    u64 now = ktime_get(), next = s->real_timer.expires + s->real_interval;
+    if (next <= now) // missed periods count once
         next = now + s->real_interval - (now - next) % s->real_interval;
-    return next;
+    hrtimer_start(&s->real_timer, next);
+}
+
+void get_real_timer(u64 *left, u64 *interval)
+{
+    signal_state *s = current()->signal;
+    u64 now = ktime_get(), expires = read_once(s->real_timer.expires);
+    *left = read_once(s->real_timer.queued) ? (expires > now ? expires - now : 1) : 0;
+    *interval = s->real_interval;
 }
 
 void set_real_timer(u64 first, u64 interval, u64 *old_left, u64 *old_interval)
@@ -93,5 +107,5 @@ void set_real_timer(u64 first, u64 interval, u64 *old_left, u64 *old_interval)
     *old_interval = s->real_interval;
     s->real_interval = interval;
     if (first)
-        hrtimer_start(&s->real_timer, now + first);
+        hrtimer_start(&s->real_timer, min(now + first, KTIME_MAX));
 }

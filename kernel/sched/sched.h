@@ -10,6 +10,7 @@
 #include "lib/refcount.h"
 #include "lib/result.h"
 #include "lib/spinlock.h"
+#include "sched/cred.h"
 #include "sched/rcu.h"
 #include "sched/signal_types.h"
 #include "sched/wait.h"
@@ -24,8 +25,8 @@ constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5,
                    SIGBUS = 7, SIGFPE = 8, SIGKILL = 9, SIGUSR1 = 10, SIGSEGV = 11, SIGUSR2 = 12,
                    SIGPIPE = 13, SIGALRM = 14, SIGTERM = 15, SIGCHLD = 17, SIGCONT = 18,
                    SIGSTOP = 19, SIGTSTP = 20, SIGTTIN = 21, SIGTTOU = 22, SIGURG = 23,
-                   SIGXCPU = 24, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28, SIGIO = 29,
-                   SIGSYS = 31;
+                   SIGXCPU = 24, SIGXFSZ = 25, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28,
+                   SIGIO = 29, SIGSYS = 31;
 
 struct files_struct;
 struct fs_struct;
@@ -79,7 +80,13 @@ struct task_struct : pinned {
     s32 syscall_nr = -1;  // system call being executed, -1: none
     s32 uid = 0, gid = 0; // credentials (kernel tasks and init: 0)
     s32 euid = 0, egid = 0, suid = 0, sgid = 0;
-    thread_signals sig; // this thread's signals
+    task_cred cred; // the rest of them
+    u64 min_flt = 0,
+        maj_flt = 0; // page faults without and with I/O
+    std::atomic<u32> cpu_timers{
+        0};                // the process has timers on CPU time: look at them each millisecond
+    u32 pdeath_signal = 0; // PR_SET_PDEATHSIG
+    thread_signals sig;    // this thread's signals
     std::atomic<u32> exit_state{
         0}; // 0, EXIT_ZOMBIE, then EXIT_DEAD once nobody can wait for it (tasklist_lock)
     s32 exit_signal = 0; // to the parent when the process ends; -1: a thread, nobody is told
@@ -91,7 +98,8 @@ struct task_struct : pinned {
     rcu_head rcu;         // freed in process context, after a grace period
     lockdep_task lockdep; // debug kernels: sleeping locks held
 };
-constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16;
+constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16,
+              PF_ACCOUNTED = 32; // its usage is in signal_state's sums
 
 inline task_struct *current()
 {
@@ -112,6 +120,13 @@ void schedule_from(const void *wchan);
 s64 schedule_timeout(s64 timeout);
 /// Sleep until ktime `expires` (~0: none) or woken: 0 when expired, -EINTR when woken before. State set by the caller. [P]
 int schedule_hrtimeout(u64 expires);
+/// A timer that wakes a task; `task` is null once it has expired. The owner cancels it before it goes.
+struct hrtimer_wake {
+    hrtimer timer{expired};
+    task_struct *task;
+    explicit hrtimer_wake(task_struct *t) : task{t} {}
+    static u64 expired(hrtimer *t);
+};
 /// Yield if the scheduler asked for it. [P]
 void cond_resched();
 inline bool need_resched()
@@ -146,10 +161,12 @@ void put_task(task_struct *t);
 task_struct *find_get_task(int pid);
 /// Visit every task under tasklist_lock. `f` must not sleep.
 void for_each_task(void (*f)(task_struct *, void *), void *arg);
+/// The same with the lock held by the caller.
+void for_each_task_locked(void (*f)(task_struct *, void *), void *arg);
 extern spinlock tasklist_lock;
 extern task_struct *init_task; // pid 1 once it exists
-/// Give a new task a pid and publish it on the lists. tasklist_lock not held. [P]
-void task_publish(task_struct *t, task_struct *parent);
+/// Give a new task a pid and publish it on the lists; EAGAIN when pids ran out. tasklist_lock not held. [P]
+result<void> task_publish(task_struct *t, task_struct *parent);
 
 /// CPU time accounting.
 u64 cpu_time(unsigned cpu, cpu_time_class c);

@@ -13,7 +13,7 @@ namespace
 {
 kmem_cache *sigqueue_cache;
 
-/// Linux's limit of queued signals per user is 1/4 of memory in pages; ours is per process.
+/// Queued signals that a user may have, at first (Linux computes it from memory; 256 MB give this).
 constexpr u64 MAX_QUEUED = 1024;
 
 /// Wake `t` so that it looks at its signals; `kill` also out of a stop.
@@ -47,13 +47,46 @@ task_struct *choose_thread(signal_state *s, task_struct *p, unsigned sig, bool g
     return nullptr;
 }
 
+/// Done with an entry that is on no list: free it, unless it is a living timer's.
+void free_sigqueue(sigqueue *q)
+{
+    if (q->timer)
+        return;
+    if (q->user) {
+        user_sigpending(q->user).fetch_sub(1, std::memory_order_relaxed);
+        user_put(q->user);
+    }
+    kmem_cache_delete(sigqueue_cache, q);
+}
+
+sigqueue *alloc_sigqueue(task_struct *t, gfp flags, bool override_limit)
+{
+    user_struct *u = t->cred.user;
+    u64 limit = t->signal->rlim[RLIMIT_SIGPENDING].cur;
+    if (u &&
+        static_cast<u64>(user_sigpending(u).fetch_add(1, std::memory_order_relaxed)) >= limit &&
+        !override_limit) {
+        user_sigpending(u).fetch_sub(1, std::memory_order_relaxed);
+        return nullptr;
+    }
+    auto *q = kmem_cache_new<sigqueue>(sigqueue_cache, flags);
+    if (!q) {
+        if (u)
+            user_sigpending(u).fetch_sub(1, std::memory_order_relaxed);
+        return nullptr;
+    }
+    user_get(u);
+    q->user = u;
+    return q;
+}
+
 void drop_signals(sigpending_set &set, u64 mask)
 {
     set.mask &= ~mask;
     for (sigqueue &q : set.queue)
         if (sigmask(static_cast<unsigned>(q.info.signo)) & mask) {
             q.node.unlink();
-            kmem_cache_delete(sigqueue_cache, &q);
+            free_sigqueue(&q);
         }
 }
 
@@ -82,9 +115,14 @@ void stop_and_continue(signal_state *s, unsigned sig)
     }
 }
 
-bool is_ignored(const signal_state *s, const task_struct *p, unsigned sig)
+u64 handler_of(signal_state *s, unsigned sig)
 {
-    u64 handler = s->action[sig - 1].handler;
+    return read_once(s->hand->action[sig - 1].handler);
+}
+
+bool is_ignored(signal_state *s, const task_struct *p, unsigned sig)
+{
+    u64 handler = handler_of(s, sig);
     if (s->unkillable && handler == SIG_DFL)
         return true;
     if (p->sig.blocked & sigmask(sig))
@@ -92,14 +130,12 @@ bool is_ignored(const signal_state *s, const task_struct *p, unsigned sig)
     return handler == SIG_IGN || (handler == SIG_DFL && (sigmask(sig) & IGNORED_SIGNALS));
 }
 
-int enqueue(sigpending_set &set, unsigned sig, const kernel_siginfo &info)
+int enqueue(task_struct *t, sigpending_set &set, unsigned sig, const kernel_siginfo &info)
 {
     if (sig < 32 && (set.mask & sigmask(sig)))
-        return 0; // one instance of a classic signal is enough
-    u64 queued = 0;
-    for (auto i = set.queue.begin(); i != set.queue.end() && queued < MAX_QUEUED; ++i)
-        queued++;
-    auto *q = queued < MAX_QUEUED ? kmem_cache_new<sigqueue>(sigqueue_cache, GFP_ATOMIC) : nullptr;
+        return 0;               // one instance of a classic signal is enough
+    bool ours = info.code >= 0; // the kernel's and kill()'s get a place beyond the limit
+    auto *q = alloc_sigqueue(t, GFP_ATOMIC, sig < 32 && ours);
     if (!q && sig >= 32 && info.code != SI_USER)
         return -EAGAIN;
     if (q) {
@@ -110,7 +146,31 @@ int enqueue(sigpending_set &set, unsigned sig, const kernel_siginfo &info)
     set.mask |= sigmask(sig);
     return 0;
 }
+
+/// A signal was queued: see that somebody takes it. Locked.
+void complete_signal(task_struct *p, signal_state *s, unsigned sig, bool group)
+{
+    wait_queue_head *q = signalfd_queue(s);
+    smp_mb(); // the signal before the look at the queue
+    if (q->active())
+        wake_up_all(q);
+    task_struct *t = choose_thread(s, p, sig, group);
+    if (!t)
+        return;
+    bool ends = handler_of(s, sig) == SIG_DFL && !(sigmask(sig) & (STOP_SIGNALS | IGNORED_SIGNALS));
+    // A core-dumping signal takes its own way, so that the dying thread is the one it was for.
+    if (sig == SIGKILL || (ends && !(sigmask(sig) & CORE_SIGNALS)))
+        start_group_exit(s, static_cast<int>(sig));
+    else
+        signal_wake_up(t, false);
+}
 } // namespace
+
+wait_queue_head *signalfd_queue(const signal_state *s)
+{
+    static wait_queue_head queues[64];
+    return &queues[(reinterpret_cast<u64>(s) >> 8) % 64];
+}
 
 signal_state::signal_state() : real_timer{real_timer_expired}
 {
@@ -145,7 +205,7 @@ void wake_for_stop(signal_state *s)
 
 void queue_forced(task_struct *t, unsigned sig, const kernel_siginfo &info)
 {
-    (void)enqueue(t->sig.pending, sig, info);
+    (void)enqueue(t, t->sig.pending, sig, info);
 }
 
 void kill_thread(task_struct *t)
@@ -154,30 +214,64 @@ void kill_thread(task_struct *t)
     signal_wake_up(t, true);
 }
 
+int send_signal_siglocked(task_struct *p, signal_state *s, unsigned sig, const kernel_siginfo &info,
+                          bool group)
+{
+    stop_and_continue(s, sig);
+    if (is_ignored(s, p, sig) || s->group_exit)
+        return 0;
+    int err = enqueue(p, group ? s->shared : p->sig.pending, sig, info);
+    if (err)
+        return err;
+    complete_signal(p, s, sig, group);
+    return 0;
+}
+
 int send_signal_locked(task_struct *p, unsigned sig, const kernel_siginfo &info, bool group)
 {
     signal_state *s = p->signal;
     if (!s)
         return p->mm ? 0 : -ESRCH;
-    if (!sig || p->exit_state.load(std::memory_order_relaxed))
+    if (!sig || p->exit_state.load(std::memory_order_relaxed) == EXIT_DEAD || !s->nr_threads)
         return 0;
     spin_guard<plain> g{s->lock};
+    return send_signal_siglocked(p, s, sig, info, group);
+}
+
+int send_sigqueue(task_struct *p, signal_state *s, sigqueue *q, bool group)
+{
+    auto sig = static_cast<unsigned>(q->info.signo);
+    if (!s->nr_threads || s->group_exit || (!group && p->exit_state.load()))
+        return -1;
+    if (q->node.linked()) {
+        q->info.timer.overrun++;
+        return 0;
+    }
     stop_and_continue(s, sig);
-    if (is_ignored(s, p, sig) || s->group_exit)
-        return 0;
-    int err = enqueue(group ? s->shared : p->sig.pending, sig, info);
-    if (err)
-        return err;
-    task_struct *t = choose_thread(s, p, sig, group);
-    if (!t)
-        return 0;
-    bool ends =
-        s->action[sig - 1].handler == SIG_DFL && !(sigmask(sig) & (STOP_SIGNALS | IGNORED_SIGNALS));
-    if (sig == SIGKILL || ends)
-        start_group_exit(s, static_cast<int>(sig));
-    else
-        signal_wake_up(t, false);
+    if (is_ignored(s, p, sig))
+        return 1;
+    q->info.timer.overrun = 0;
+    sigpending_set &set = group ? s->shared : p->sig.pending;
+    set.queue.push_back(*q);
+    set.mask |= sigmask(sig);
+    complete_signal(p, s, sig, group);
     return 0;
+}
+
+void sigqueue_release(signal_state *s, sigqueue *q)
+{
+    spin_guard<irqsave> g{s->lock};
+    q->timer = nullptr;
+    if (!q->node.linked())
+        free_sigqueue(q);
+}
+
+sigqueue *sigqueue_alloc_timer(k_itimer *t)
+{
+    sigqueue *q = alloc_sigqueue(current(), GFP_KERNEL, false);
+    if (q)
+        q->timer = t;
+    return q;
 }
 
 int send_signal_info(task_struct *p, unsigned sig, const kernel_siginfo &info, bool group)
@@ -212,12 +306,14 @@ void signal_member(task_struct *t, void *arg)
 
 struct orphan_walk {
     s32 pgrp;
+    const task_struct *without; // does not count any more
     bool has_guide;
 };
 void look_for_guide(task_struct *t, void *arg)
 {
     auto *w = static_cast<orphan_walk *>(arg);
-    if (t->group_leader != t || !t->signal || t->signal->pgrp != w->pgrp || t->exit_state.load())
+    if (t->group_leader != t || !t->signal || t->signal->pgrp != w->pgrp || t == w->without ||
+        (t->exit_state.load() && !t->signal->nr_threads))
         return;
     task_struct *parent = t->parent;
     if (parent && parent != init_task && parent->signal && parent->signal->pgrp != w->pgrp &&
@@ -230,16 +326,28 @@ int kill_pgrp(s32 pgrp, unsigned sig, const kernel_siginfo &info)
 {
     if (pgrp <= 0)
         return -ESRCH;
+    spin_guard<irqsave> g{tasklist_lock};
+    return kill_pgrp_locked(pgrp, sig, info);
+}
+
+int kill_pgrp_locked(s32 pgrp, unsigned sig, const kernel_siginfo &info)
+{
     pgrp_walk w{pgrp, sig, &info, 0};
-    for_each_task(signal_member, &w);
+    for_each_task_locked(signal_member, &w);
     return w.found ? 0 : -ESRCH;
+}
+
+bool pgrp_orphaned_without(s32 pgrp, const task_struct *without)
+{
+    orphan_walk w{pgrp, without, false};
+    for_each_task_locked(look_for_guide, &w);
+    return !w.has_guide;
 }
 
 bool is_orphaned_pgrp(s32 pgrp)
 {
-    orphan_walk w{pgrp, false};
-    for_each_task(look_for_guide, &w);
-    return !w.has_guide;
+    spin_guard<irqsave> g{tasklist_lock};
+    return pgrp_orphaned_without(pgrp, nullptr);
 }
 
 s32 task_pgrp(task_struct *t)
@@ -255,7 +363,7 @@ s32 task_session(task_struct *t)
 
 void discard_ignored(signal_state *s, unsigned sig)
 {
-    u64 handler = s->action[sig - 1].handler;
+    u64 handler = handler_of(s, sig);
     if (handler == SIG_IGN || (handler == SIG_DFL && (sigmask(sig) & IGNORED_SIGNALS)))
         drop_from_all(s, sigmask(sig));
 }
@@ -273,7 +381,7 @@ void flush_sigqueue(sigpending_set &s)
 {
     s.mask = 0;
     while (sigqueue *q = s.queue.pop_front())
-        kmem_cache_delete(sigqueue_cache, q);
+        free_sigqueue(q);
 }
 
 /// Take signal `sig` out of a set that has it. signal lock held.
@@ -297,7 +405,9 @@ void take_signal(sigpending_set &set, unsigned sig, kernel_siginfo *info)
         return;
     *info = first->info;
     first->node.unlink();
-    kmem_cache_delete(sigqueue_cache, first);
+    if (first->timer)
+        current()->sig.timer_due = posix_timer_id(first->timer);
+    free_sigqueue(first);
 }
 
 int signal_init()

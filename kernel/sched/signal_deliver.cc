@@ -30,9 +30,22 @@ unsigned dequeue_locked(signal_state *s, u64 allowed, kernel_siginfo *info)
             continue;
         unsigned sig = first_signal(m);
         take_signal(*set, sig, info);
+        if (sig == SIGALRM && set == &s->shared)
+            real_timer_taken(s);
         return sig;
     }
     return 0;
+}
+
+/// If the signal just taken is a POSIX timer's: start that again. Not locked.
+void posix_timer_taken(kernel_siginfo *info)
+{
+    task_struct *t = current();
+    if (t->sig.timer_due < 0) [[likely]]
+        return;
+    s32 id = t->sig.timer_due;
+    t->sig.timer_due = -1;
+    info->timer.overrun += posix_timer_rearm(id);
 }
 
 void recalc_locked(signal_state *s)
@@ -91,6 +104,14 @@ void begin_stop(signal_state *s, unsigned sig)
     do_signal_stop(s);
 }
 
+void take_action(sighand_struct *h, unsigned sig, kernel_sigaction *act)
+{
+    spin_guard<plain> g{h->lock};
+    *act = h->action[sig - 1];
+    if (act->handler > SIG_IGN && (act->flags & SA_RESETHAND))
+        h->action[sig - 1].handler = SIG_DFL;
+}
+
 /// The next signal that has a handler; the defaults happen here. 0: nothing left.
 unsigned next_handled(signal_state *s, kernel_siginfo *info, kernel_sigaction *act)
 {
@@ -104,9 +125,7 @@ unsigned next_handled(signal_state *s, kernel_siginfo *info, kernel_sigaction *a
             stop = s->stopping;
             sig = exit || stop ? 0 : dequeue_locked(s, ~t->sig.blocked, info);
             if (sig)
-                *act = s->action[sig - 1];
-            if (sig && act->handler > SIG_IGN && (act->flags & SA_RESETHAND))
-                s->action[sig - 1].handler = SIG_DFL;
+                take_action(s->hand, sig, act);
         }
         if (exit)
             do_exit(s->group_exit_code);
@@ -114,6 +133,7 @@ unsigned next_handled(signal_state *s, kernel_siginfo *info, kernel_sigaction *a
             do_signal_stop(s);
             continue;
         }
+        posix_timer_taken(info);
         if (!sig)
             return 0;
         if (sig == SIGKILL)
@@ -137,12 +157,16 @@ void finish_restart(pt_regs *regs, const kernel_sigaction *act)
         return;
     t->sig.restart = false;
     s64 code = -arch_syscall_result(regs);
-    if (code != ERESTARTSYS && code != ERESTARTNOINTR && code != ERESTARTNOHAND)
+    if (code != ERESTARTSYS && code != ERESTARTNOINTR && code != ERESTARTNOHAND &&
+        code != ERESTART_RESTARTBLOCK)
         return;
+    constexpr u64 NR_restart_syscall = 219;
     bool again =
         !act || code == ERESTARTNOINTR || (code == ERESTARTSYS && (act->flags & SA_RESTART));
-    if (again)
-        arch_restart_syscall(regs);
+    if (again && code == ERESTART_RESTARTBLOCK)
+        arch_restart_syscall(regs, NR_restart_syscall);
+    else if (again)
+        arch_restart_syscall(regs, syscall_nr(regs));
     else
         arch_set_syscall_result(regs, -EINTR);
 }
@@ -222,17 +246,32 @@ void set_blocked(u64 mask)
 unsigned dequeue_signal(u64 mask, kernel_siginfo *info)
 {
     signal_state *s = current()->signal;
-    spin_guard<irqsave> g{s->lock};
-    unsigned sig = dequeue_locked(s, mask, info);
-    recalc_locked(s);
+    unsigned sig;
+    {
+        spin_guard<irqsave> g{s->lock};
+        sig = dequeue_locked(s, mask, info);
+        recalc_locked(s);
+    }
+    posix_timer_taken(info);
     return sig;
+}
+
+u64 pending_signals(u64 mask)
+{
+    task_struct *t = current();
+    return (read_once(t->sig.pending.mask) | read_once(t->signal->shared.mask)) & mask;
+}
+
+u64 signal_handler(unsigned sig)
+{
+    return read_once(current()->signal->hand->action[sig - 1].handler);
 }
 
 bool signal_blocked_or_ignored(unsigned sig)
 {
     task_struct *t = current();
     spin_guard<irqsave> g{t->signal->lock};
-    return (t->sig.blocked & sigmask(sig)) || t->signal->action[sig - 1].handler == SIG_IGN;
+    return (t->sig.blocked & sigmask(sig)) || signal_handler(sig) == SIG_IGN;
 }
 
 result<void> set_user_sigmask(u64 mask_addr, u64 size)
@@ -264,48 +303,31 @@ void force_signal(unsigned sig, const kernel_siginfo &info)
     task_struct *t = current();
     signal_state *s = t->signal;
     spin_guard<irqsave> g{s->lock};
-    kernel_sigaction &a = s->action[sig - 1];
-    if (a.handler == SIG_IGN || (t->sig.blocked & sigmask(sig))) {
-        a.handler = SIG_DFL;
-        t->sig.blocked &= ~sigmask(sig);
+    {
+        spin_guard<plain> h{s->hand->lock};
+        kernel_sigaction &a = s->hand->action[sig - 1];
+        if (a.handler == SIG_IGN || (t->sig.blocked & sigmask(sig))) {
+            a.handler = SIG_DFL;
+            t->sig.blocked &= ~sigmask(sig);
+        }
+        if (a.handler == SIG_DFL)
+            s->unkillable = false;
     }
-    if (a.handler == SIG_DFL)
-        s->unkillable = false;
     queue_forced(t, sig, info);
     recalc_locked(s);
 }
 
-namespace
-{
-/// si_code of a fault that the processor reported.
-int fault_code(int sig)
-{
-    switch (static_cast<unsigned>(sig)) {
-    case SIGILL:
-    case SIGBUS:
-        return 2; // ILL_ILLOPN, BUS_ADRERR
-    case SIGFPE:
-    case SIGTRAP:
-    case SIGSEGV:
-        return 1; // FPE_INTDIV, TRAP_BRKPT, SEGV_MAPERR
-    default:
-        return SI_KERNEL;
-    }
-}
-} // namespace
-
-void user_exception(pt_regs *regs, int signal, u64 addr)
+void user_exception(pt_regs *regs, int signal, int code, u64 addr)
 {
     task_struct *t = current();
     auto sig = static_cast<unsigned>(signal);
-    u64 handler = t->signal->action[sig - 1].handler;
-    if (handler <= SIG_IGN && sig != SIGTRAP && printk_ratelimit())
+    if (signal_handler(sig) <= SIG_IGN && sig != SIGTRAP && printk_ratelimit())
         pr_info("%s[%d]: %s at %llx ip %llx sp %llx", t->comm, t->pid,
                 sig == SIGSEGV ? "segfault" : "exception", static_cast<unsigned long long>(addr),
                 static_cast<unsigned long long>(regs_ip(regs)),
                 static_cast<unsigned long long>(regs_sp(regs)));
     kernel_siginfo info;
-    info.code = fault_code(signal);
+    info.code = code;
     info.addr = addr;
     force_signal(sig, info);
 }

@@ -10,10 +10,21 @@ constexpr u64 STOP_SIGNALS =
 constexpr u64 IGNORED_SIGNALS =
     sigmask(SIGCHLD) | sigmask(SIGCONT) | sigmask(SIGURG) | sigmask(SIGWINCH);
 
+/// Their default action leaves a core dump on Linux; here the wait status says whether it would have,
+/// and RLIMIT_CORE is 0 unless raised.
+constexpr u64 CORE_SIGNALS =
+    sigmask(SIGQUIT) | sigmask(SIGILL) | sigmask(SIGTRAP) | sigmask(SIGABRT) | sigmask(SIGFPE) |
+    sigmask(SIGSEGV) | sigmask(SIGBUS) | sigmask(SIGSYS) | sigmask(SIGXCPU) | sigmask(SIGXFSZ);
+
 /// All threads are to end with `code` (as wait4 stores it). Locked.
 void start_group_exit(signal_state *s, int code);
 /// Make the other threads notice signal_state.stopping. Locked.
 void wake_for_stop(signal_state *s);
+/// kill_pgrp() and is_orphaned_pgrp(), as if `without` were gone, with tasklist_lock held.
+int kill_pgrp_locked(s32 pgrp, unsigned sig, const kernel_siginfo &info);
+bool pgrp_orphaned_without(s32 pgrp, const task_struct *without);
+/// process_times() with tasklist_lock held.
+void process_times_locked(task_struct *t, u64 *utime, u64 *stime);
 /// End one thread, not its process (execve by another thread). Locked.
 void kill_thread(task_struct *t);
 /// Take one instance of `sig` out of `set`, which has it. Locked.
@@ -27,3 +38,5 @@ void signal_put(signal_state *s);
 void release_task(task_struct *t);
 /// hrtimer function of signal_state.real_timer: SIGALRM. Hard IRQ.
 u64 real_timer_expired(hrtimer *t);
+/// Its signal was taken: start an interval timer again. Locked.
+void real_timer_taken(signal_state *s);

@@ -17,15 +17,33 @@ struct kernel_siginfo {
             s64 utime, stime;
         } p;
         u64 addr;
+        struct {
+            s32 id, overrun;
+            u64 value;
+        } timer;
+        struct {
+            s64 band;
+            s32 fd;
+        } poll;
         u64 raw[4] = {};
     };
 };
 static_assert(sizeof(kernel_siginfo) == 48);
 
-/// One queued instance of a signal (cache "sigqueue").
+struct k_itimer;
+/// One queued instance of a signal (cache "sigqueue"). That of a POSIX timer lives as long as the
+/// timer (`timer` set) and is not freed when it is taken.
 struct sigqueue {
     list_node node;
     kernel_siginfo info;
+    k_itimer *timer = nullptr;
+    struct user_struct *user = nullptr; // who is charged for it (RLIMIT_SIGPENDING)
+};
+
+/// How restart_syscall(2) goes on with an interrupted call.
+struct restart_block {
+    s64 (*fn)(restart_block *block) = nullptr; // result or -errno; null: EINTR
+    u64 arg[5] = {};
 };
 
 /// Signals sent and not yet taken; bit n-1 = signal n. Protected by signal_state.lock.
@@ -45,4 +63,6 @@ struct thread_signals {
     sigpending_set pending;
     u64 sas_sp = 0, sas_size = 0; // sigaltstack
     u32 sas_flags = 2;            // SS_DISABLE
+    s32 timer_due = -1;           // POSIX timer whose signal was just taken: to be started again
+    restart_block restart_at;
 };

@@ -47,6 +47,7 @@ static void free_task(rcu_head *head)
     auto *t = container_of(head, task_struct, rcu);
     arch_thread_free(t);
     stack_free(t->stack);
+    exit_creds(t);
     kmem_cache_delete(task_cache, t);
 }
 
@@ -84,7 +85,8 @@ static task_struct *find_locked(s32 pid)
     return nullptr;
 }
 
-/// The next number that no task uses; after the first round low numbers are left to daemons, as in Linux.
+/// The next number that no task uses, 0 when there is none; after the first round low numbers are left to daemons, as in
+/// Linux.
 static s32 alloc_pid()
 {
     for (unsigned tries = 0; tries < PID_MAX; tries++) {
@@ -93,13 +95,15 @@ static s32 alloc_pid()
         if (!find_locked(last_pid))
             return last_pid;
     }
-    panic("no free pid");
+    return 0;
 }
 
-void task_publish(task_struct *t, task_struct *parent)
+result<void> task_publish(task_struct *t, task_struct *parent)
 {
     spin_guard<irqsave> g{tasklist_lock};
     t->pid = alloc_pid();
+    if (!t->pid)
+        return error{EAGAIN};
     if (!t->tgid)
         t->tgid = t->pid;
     all_tasks.push_back(*t);
@@ -108,6 +112,7 @@ void task_publish(task_struct *t, task_struct *parent)
     if (parent)
         parent->children.push_back(*t);
     forks++;
+    return {};
 }
 
 task_struct *find_get_task(int pid)
@@ -120,6 +125,11 @@ task_struct *find_get_task(int pid)
 void for_each_task(void (*f)(task_struct *, void *), void *arg)
 {
     spin_guard<irqsave> g{tasklist_lock};
+    for_each_task_locked(f, arg);
+}
+
+void for_each_task_locked(void (*f)(task_struct *, void *), void *arg)
+{
     for (task_struct &t : all_tasks)
         f(&t, arg);
 }

@@ -32,14 +32,9 @@ s64 schedule_timeout(s64 timeout)
     return left < 0 ? 0 : left;
 }
 
-struct hrtimer_sleeper {
-    hrtimer timer;
-    task_struct *task; // null once it has expired
-};
-
-static u64 hrtimer_wakeup(hrtimer *t)
+u64 hrtimer_wake::expired(hrtimer *t)
 {
-    auto *s = container_of(t, hrtimer_sleeper, timer);
+    auto *s = container_of(t, hrtimer_wake, timer);
     task_struct *task = s->task;
     write_once(s->task, nullptr);
     if (task)
@@ -54,7 +49,7 @@ int schedule_hrtimeout(u64 expires)
         schedule_from(caller);
         return -EINTR;
     }
-    hrtimer_sleeper s{hrtimer{hrtimer_wakeup}, current()};
+    hrtimer_wake s{current()};
     hrtimer_start(&s.timer, expires);
     if (read_once(s.task))
         schedule_from(caller);

@@ -8,8 +8,31 @@
 
 namespace
 {
-bool eligible(const task_struct *c, s32 pid)
+/// What live threads and gone ones have used. tasklist_lock held.
+void usage_locked(task_struct *t, child_usage *u)
 {
+    signal_state *s = t->signal;
+    *u = {s->utime, s->stime, s->maxrss, s->nvcsw, s->nivcsw, s->min_flt, s->maj_flt};
+    for (task_struct &o : s->threads) {
+        if (o.flags & PF_ACCOUNTED)
+            continue;
+        child_usage one;
+        thread_usage(&o, &one);
+        u->utime += one.utime;
+        u->stime += one.stime;
+        u->nvcsw += one.nvcsw;
+        u->nivcsw += one.nivcsw;
+        u->min_flt += one.min_flt;
+        u->maj_flt += one.maj_flt;
+    }
+}
+
+bool eligible(const task_struct *c, s32 pid, u32 options)
+{
+    // Children that end with another signal, or none, are for those who ask for them.
+    bool clone = c->exit_signal != static_cast<s32>(SIGCHLD);
+    if (!(options & WALL) && clone != static_cast<bool>(options & WCLONE))
+        return false;
     if (pid > 0)
         return c->pid == pid;
     if (pid == -1)
@@ -18,15 +41,21 @@ bool eligible(const task_struct *c, s32 pid)
     return c->signal && c->signal->pgrp == pgrp;
 }
 
+/// Of the process alone, and of a dead one's children too.
 void fill_usage(task_struct *c, wait_result *r)
 {
     signal_state *s = c->signal;
-    // A stopped child's threads are still accounted in themselves; good enough is the leader and
-    // the gone.
-    bool dead = c->exit_state.load() != 0;
-    r->usage = {s->utime + s->cutime + (dead ? 0 : c->utime),
-                s->stime + s->cstime + (dead ? 0 : c->stime), max(s->maxrss, s->cmaxrss), s->nvcsw,
-                s->nivcsw};
+    usage_locked(c, &r->usage);
+    if (!c->exit_state.load())
+        return;
+    child_usage &u = r->usage;
+    u.utime += s->cutime;
+    u.stime += s->cstime;
+    u.maxrss = max(u.maxrss, s->cmaxrss);
+    u.nvcsw += s->cnvcsw;
+    u.nivcsw += s->cnivcsw;
+    u.min_flt += s->cmin_flt;
+    u.maj_flt += s->cmaj_flt;
 }
 
 bool try_zombie(task_struct *c, u32 options, wait_result *r, task_struct **release)
@@ -45,6 +74,10 @@ bool try_zombie(task_struct *c, u32 options, wait_result *r, task_struct **relea
     mine->cutime += r->usage.utime;
     mine->cstime += r->usage.stime;
     mine->cmaxrss = max(mine->cmaxrss, r->usage.maxrss);
+    mine->cnvcsw += r->usage.nvcsw;
+    mine->cnivcsw += r->usage.nivcsw;
+    mine->cmin_flt += r->usage.min_flt;
+    mine->cmaj_flt += r->usage.maj_flt;
     *release = c;
     return true;
 }
@@ -91,7 +124,7 @@ result<bool> scan(s32 pid, u32 options, wait_result *r)
     {
         spin_guard<irqsave> g{tasklist_lock};
         for (task_struct &c : current()->group_leader->children) {
-            if (c.exit_state.load() == EXIT_DEAD || !c.signal || !eligible(&c, pid))
+            if (c.exit_state.load() == EXIT_DEAD || !c.signal || !eligible(&c, pid, options))
                 continue;
             any = true;
             found = try_zombie(&c, options, r, &release) || try_stopped(&c, options, r) ||
@@ -137,19 +170,43 @@ result<wait_result> do_wait(s32 pid, u32 options)
     return r;
 }
 
+void thread_usage(task_struct *t, child_usage *u)
+{
+    *u = {read_once(t->utime),
+          read_once(t->stime),
+          0,
+          t->nvcsw.load(std::memory_order_relaxed),
+          t->nivcsw.load(std::memory_order_relaxed),
+          read_once(t->min_flt),
+          read_once(t->maj_flt)};
+}
+
+void process_usage(task_struct *t, child_usage *u)
+{
+    *u = {};
+    spin_guard<irqsave> g{tasklist_lock};
+    if (t->signal)
+        usage_locked(t, u);
+}
+
+void children_usage(task_struct *t, child_usage *u)
+{
+    spin_guard<irqsave> g{tasklist_lock};
+    const signal_state *s = t->signal;
+    *u = {s->cutime, s->cstime, s->cmaxrss, s->cnvcsw, s->cnivcsw, s->cmin_flt, s->cmaj_flt};
+}
+
+void process_times_locked(task_struct *t, u64 *utime, u64 *stime)
+{
+    child_usage u{};
+    if (t->signal)
+        usage_locked(t, &u);
+    *utime = u.utime;
+    *stime = u.stime;
+}
+
 void process_times(task_struct *t, u64 *utime, u64 *stime)
 {
-    *utime = *stime = 0;
     spin_guard<irqsave> g{tasklist_lock};
-    signal_state *s = t->signal;
-    if (!s)
-        return;
-    *utime = s->utime;
-    *stime = s->stime;
-    for (task_struct &o : s->threads) {
-        if (o.flags & PF_EXITING)
-            continue;
-        *utime += read_once(o.utime);
-        *stime += read_once(o.stime);
-    }
+    process_times_locked(t, utime, stime);
 }

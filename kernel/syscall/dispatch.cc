@@ -52,7 +52,7 @@ s64 do_syscall(pt_regs *regs)
         ret = syscall_table.entry[nr].call(regs);
     else
         ret = not_implemented(nr);
-    if (ret <= -ERESTARTSYS && ret >= -ENOIOCTLCMD) [[unlikely]]
+    if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) [[unlikely]]
         want_restart(t);
     if (trace_enabled(trace_event::sys_exit)) [[unlikely]]
         trace(trace_event::sys_exit, nr, syscall_name(nr), ret);

@@ -26,8 +26,8 @@ early_initcall(exec_init);
 /// Handlers point into the old image: back to the default. Ignored signals stay ignored.
 void flush_signal_handlers(signal_state *s)
 {
-    spin_guard<irqsave> g{s->lock};
-    for (kernel_sigaction &a : s->action) {
+    spin_guard<irqsave> g{s->hand->lock};
+    for (kernel_sigaction &a : s->hand->action) {
         u64 handler = a.handler == SIG_IGN ? SIG_IGN : SIG_DFL;
         a = {};
         a.handler = handler;
@@ -73,6 +73,8 @@ void become(binprm &b)
     flush_signal_handlers(t->signal);
     t->sig.sas_sp = t->sig.sas_size = 0;
     t->sig.sas_flags = 2;
+    t->sig.restart_at.fn = nullptr;
+    exit_itimers(t->signal);
     t->flags &= ~(PF_FORKNOEXEC | PF_KTHREAD);
     strlcpy(t->comm, slash ? slash + 1 : b.filename, sizeof(t->comm));
 }
@@ -103,6 +105,7 @@ result<void> do_execve(binprm &b)
     if (int err = de_thread())
         return error{static_cast<errno_t>(-err)};
     TRY_VOID(unshare_files());
+    TRY_VOID(unshare_sighand());
     become(b);
     return {};
 }

@@ -8,7 +8,9 @@
 struct user_rusage {
     s64 utime[2], stime[2]; // struct timeval
     s64 maxrss;             // KiB
-    s64 unused[11];         // shared sizes, faults, swaps, blocks, messages, signals: not kept
+    s64 shared[3];          // kept by nobody, Linux neither
+    s64 min_flt, maj_flt;
+    s64 unused[6]; // swaps, blocks, messages, signals
     s64 nvcsw, nivcsw;
 };
 static_assert(sizeof(user_rusage) == 144);

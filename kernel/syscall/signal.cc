@@ -3,6 +3,7 @@
 // Locks: tasklist_lock → signal_state.lock.
 
 #include "syscall/signal.h"
+#include "fs/signalfd.h"
 #include "lib/string.h"
 #include "sched/process.h"
 #include "syscall/time.h"
@@ -26,7 +27,7 @@ kernel_siginfo from_user(int code)
 bool may_signal(const task_struct *t, unsigned sig)
 {
     const task_struct *me = current();
-    if (!me->euid || me->euid == t->suid || me->euid == t->uid || me->uid == t->suid ||
+    if (capable(CAP_KILL) || me->euid == t->suid || me->euid == t->uid || me->uid == t->suid ||
         me->uid == t->uid)
         return true;
     return sig == SIGCONT && t->signal && t->signal->session == me->signal->session;
@@ -113,22 +114,53 @@ result<void> sys_tkill(s32 pid, u32 sig)
     return signal_thread(0, pid, sig);
 }
 
-result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> uinfo)
+namespace
+{
+result<void> queue_info(s32 tgid, s32 pid, u32 sig, user_ptr<const void> uinfo, bool group)
 {
     kernel_siginfo info;
     TRY_VOID(copy_from_user(&info, uinfo, sizeof(info)));
+    if ((info.code >= 0 || info.code == SI_TKILL) && pid != current()->pid)
+        return error{EPERM}; // only the kernel sends those
     if (sig > NSIG)
         return error{EINVAL};
-    if ((info.code >= 0 || info.code == SI_TKILL) && pid != current()->tgid)
-        return error{EPERM}; // only the kernel sends those
+    info.signo = static_cast<s32>(sig);
+    info.pad = 0;
     task_struct *t = find_get_task(pid);
     if (!t)
         return error{ESRCH};
-    int err = signal_one(t, sig, info, true);
+    int err = tgid && t->tgid != tgid ? ESRCH : signal_one(t, sig, info, group);
     put_task(t);
     if (err)
         return error{static_cast<errno_t>(err)};
     return {};
+}
+} // namespace
+
+result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> uinfo)
+{
+    return queue_info(0, pid, sig, uinfo, true);
+}
+
+result<void> sys_rt_tgsigqueueinfo(s32 tgid, s32 pid, u32 sig, user_ptr<const void> uinfo)
+{
+    if (pid <= 0 || tgid <= 0)
+        return error{EINVAL};
+    return queue_info(tgid, pid, sig, uinfo, false);
+}
+
+result<int> sys_signalfd4(int fd, user_ptr<u64> mask, u64 size, u32 flags)
+{
+    if (size != SIGSET_SIZE)
+        return error{EINVAL};
+    u64 m;
+    TRY_VOID(get_user(m, mask));
+    return do_signalfd(fd, m, flags);
+}
+
+result<int> sys_signalfd(int fd, user_ptr<u64> mask, u64 size)
+{
+    return sys_signalfd4(fd, mask, size, 0);
 }
 
 result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act,
@@ -146,11 +178,14 @@ result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act,
     {
         spin_guard<irqsave> tl{tasklist_lock}; // the threads' pending signals are looked at
         spin_guard<plain> g{s->lock};
-        before = s->action[sig - 1];
-        if (act) {
-            s->action[sig - 1] = a;
-            discard_ignored(s, sig);
+        {
+            spin_guard<plain> h{s->hand->lock};
+            before = s->hand->action[sig - 1];
+            if (act)
+                s->hand->action[sig - 1] = a;
         }
+        if (act)
+            discard_ignored(s, sig);
     }
     if (old)
         TRY_VOID(put_user(old, before));
@@ -286,6 +321,7 @@ result<s64> sys_rt_sigreturn(pt_regs *regs)
         return 0;
     }
     task_struct *t = current();
+    t->sig.restart_at.fn = nullptr; // what a handler interrupted does not go on
     set_blocked(f.blocked);
     if (!(f.sas_flags & ~(SS_ONSTACK | SS_DISABLE))) {
         t->sig.sas_sp = f.sas_sp;

@@ -9,6 +9,9 @@ result<void> sys_kill(s32 pid, u32 sig);
 result<void> sys_tgkill(s32 tgid, s32 pid, u32 sig);
 result<void> sys_tkill(s32 pid, u32 sig);
 result<void> sys_rt_sigqueueinfo(s32 pid, u32 sig, user_ptr<const void> info);
+result<void> sys_rt_tgsigqueueinfo(s32 tgid, s32 pid, u32 sig, user_ptr<const void> info);
+result<int> sys_signalfd(int fd, user_ptr<u64> mask, u64 size);
+result<int> sys_signalfd4(int fd, user_ptr<u64> mask, u64 size, u32 flags);
 result<void> sys_rt_sigaction(u32 sig, user_ptr<kernel_sigaction> act,
                               user_ptr<kernel_sigaction> old, u64 size);
 result<void> sys_rt_sigprocmask(int how, user_ptr<u64> set, user_ptr<u64> old, u64 size);

@@ -4,51 +4,17 @@
 
 #include "syscall/time.h"
 #include "sched/process.h"
-#include "syscall/rusage.h"
+#include "time/posix_timers.h"
 
 namespace
 {
-constexpr s32 CLOCK_REALTIME = 0, CLOCK_MONOTONIC = 1, CLOCK_PROCESS_CPUTIME_ID = 2,
-              CLOCK_THREAD_CPUTIME_ID = 3, CLOCK_MONOTONIC_RAW = 4, CLOCK_REALTIME_COARSE = 5,
-              CLOCK_MONOTONIC_COARSE = 6, CLOCK_BOOTTIME = 7;
-constexpr int TIMER_ABSTIME = 1;
-constexpr int ITIMER_REAL = 0;
-constexpr u64 NEVER = ~u64{0} - 1;
+constexpr u64 NEVER = KTIME_MAX;
 
-/// CPU time of the current thread, up to this moment.
-u64 thread_cputime()
+/// Charge the current thread for what has run up to this moment.
+void charge_current()
 {
     irq_guard g;
-    account_time_switch(CPUTIME_SYSTEM); // charge what has run since
-    return current()->utime + current()->stime;
-}
-
-u64 process_cputime()
-{
-    (void)thread_cputime();
-    u64 utime, stime;
-    process_times(current(), &utime, &stime);
-    return utime + stime;
-}
-
-result<u64> read_clock(s32 clock)
-{
-    switch (clock) {
-    case CLOCK_REALTIME:
-    case CLOCK_REALTIME_COARSE:
-        return ktime_get_real();
-    case CLOCK_MONOTONIC:
-    case CLOCK_MONOTONIC_RAW:
-    case CLOCK_MONOTONIC_COARSE:
-    case CLOCK_BOOTTIME:
-        return ktime_get();
-    case CLOCK_PROCESS_CPUTIME_ID:
-        return process_cputime();
-    case CLOCK_THREAD_CPUTIME_ID:
-        return thread_cputime();
-    default:
-        return error{EINVAL};
-    }
+    account_time_switch(CPUTIME_SYSTEM);
 }
 
 u64 saturating_add(u64 a, u64 b)
@@ -56,24 +22,79 @@ u64 saturating_add(u64 a, u64 b)
     return a + b < a || a + b > NEVER ? NEVER : a + b;
 }
 
-/// Sleep until ktime `expires`. `rem` (0: none) gets what is left when a signal came.
-result<void> sleep_until(u64 expires, u64 rem_addr)
+/// What an interrupted relative sleep needs to go on: restart_block.arg.
+enum sleep_arg { EXPIRES, REMAINDER, CLOCK };
+
+result<void> sleep_on_clock(s32 clock, u64 expires);
+s64 restart_sleep(restart_block *r);
+
+/// Sleep until `expires` on `clock` (monotonic scale but for CPU clocks). EINTR.
+result<void> sleep_on_clock(s32 clock, u64 expires)
 {
+    if (is_cpu_clock(clock)) {
+        cpu_clock c = TRY(find_cpu_clock(clock));
+        int err = cpu_clock_sleep(c, expires);
+        put_task(c.task);
+        return err ? result<void>{error{EINTR}} : result<void>{};
+    }
     for (;;) {
         if (signal_pending())
-            break;
+            return error{EINTR};
         set_current_state(TASK_INTERRUPTIBLE);
         if (ktime_get() >= expires || schedule_hrtimeout(expires) == 0) {
             set_current_state(TASK_RUNNING);
             return {};
         }
     }
+}
+
+u64 sleep_clock_now(s32 clock)
+{
+    auto now = is_cpu_clock(clock) ? posix_clock_read(clock) : result<u64>{ktime_get()};
+    return now ? *now : 0;
+}
+
+/// A relative sleep; a signal without a handler (stop and continue) does not end it.
+result<void> relative_sleep(s32 clock, u64 expires, u64 rem_addr)
+{
+    auto r = sleep_on_clock(clock, expires);
+    if (r)
+        return r;
     if (rem_addr) {
-        u64 now = ktime_get();
+        u64 now = sleep_clock_now(clock);
         TRY_VOID(put_user(user_ptr<kernel_timespec>{rem_addr},
                           ns_to_timespec(expires > now ? expires - now : 0)));
     }
-    return error{EINTR};
+    restart_block &b = current()->sig.restart_at;
+    b.fn = restart_sleep;
+    b.arg[EXPIRES] = expires;
+    b.arg[REMAINDER] = rem_addr;
+    b.arg[CLOCK] = static_cast<u64>(static_cast<s64>(clock));
+    return error{ERESTART_RESTARTBLOCK};
+}
+
+s64 restart_sleep(restart_block *r)
+{
+    return -static_cast<s64>(
+        relative_sleep(static_cast<s32>(r->arg[CLOCK]), r->arg[EXPIRES], r->arg[REMAINDER]).err());
+}
+
+/// Sleep on a wall clock: setting it moves the end.
+result<void> sleep_until_real(u64 real)
+{
+    for (;;) {
+        hrtimer_wake w{current()};
+        hrtimer_start_real(&w.timer, real);
+        set_current_state(TASK_INTERRUPTIBLE);
+        if (ktime_get_real() < real && !signal_pending())
+            schedule();
+        set_current_state(TASK_RUNNING);
+        hrtimer_cancel(&w.timer);
+        if (ktime_get_real() >= real)
+            return {};
+        if (signal_pending())
+            return error{ERESTARTNOHAND};
+    }
 }
 
 u64 timeval_ns(const kernel_timeval &tv)
@@ -110,7 +131,7 @@ kernel_timespec ns_to_timespec(u64 ns)
 
 result<void> sys_clock_gettime(s32 clock, user_ptr<kernel_timespec> ts)
 {
-    return put_user(ts, ns_to_timespec(TRY(read_clock(clock))));
+    return put_user(ts, ns_to_timespec(TRY(posix_clock_read(clock))));
 }
 
 result<void> sys_clock_settime(s32 clock, user_ptr<kernel_timespec> ts)
@@ -118,7 +139,7 @@ result<void> sys_clock_settime(s32 clock, user_ptr<kernel_timespec> ts)
     if (clock != CLOCK_REALTIME)
         return error{EINVAL};
     u64 ns = TRY(get_timespec_ns(ts.addr()));
-    if (current()->euid)
+    if (!capable(CAP_SYS_TIME))
         return error{EPERM};
     ktime_set_real(ns);
     return {};
@@ -126,7 +147,7 @@ result<void> sys_clock_settime(s32 clock, user_ptr<kernel_timespec> ts)
 
 result<void> sys_clock_getres(s32 clock, user_ptr<kernel_timespec> ts)
 {
-    (void)TRY(read_clock(clock));
+    (void)TRY(posix_clock_read(clock));
     if (!ts)
         return {};
     bool coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE;
@@ -136,21 +157,41 @@ result<void> sys_clock_getres(s32 clock, user_ptr<kernel_timespec> ts)
 result<void> sys_nanosleep(u64 req, user_ptr<kernel_timespec> rem)
 {
     u64 ns = TRY(get_timespec_ns(req));
-    return sleep_until(saturating_add(ktime_get(), ns), rem.addr());
+    return relative_sleep(CLOCK_MONOTONIC, saturating_add(ktime_get(), ns), rem.addr());
 }
 
 result<void> sys_clock_nanosleep(s32 clock, int flags, u64 req, user_ptr<kernel_timespec> rem)
 {
-    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME)
-        return error{clock == CLOCK_PROCESS_CPUTIME_ID ? EOPNOTSUPP : EINVAL};
-    u64 ns = TRY(get_timespec_ns(req));
-    if (!(flags & TIMER_ABSTIME))
-        return sleep_until(saturating_add(ktime_get(), ns), rem.addr());
-    if (clock == CLOCK_REALTIME) {
-        u64 now = ktime_get_real();
-        ns = ns > now ? saturating_add(ktime_get(), ns - now) : 0;
+    bool real = clock == CLOCK_REALTIME || clock == CLOCK_TAI;
+    if (clock == CLOCK_THREAD_CPUTIME_ID ||
+        (is_cpu_clock(clock) && (clock & ~7) == ~7 && (clock & 4)))
+        return error{EINVAL}; // a thread cannot sleep on its own time
+    if (!is_cpu_clock(clock) && !real && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME) {
+        bool known = clock >= CLOCK_MONOTONIC_RAW && clock <= CLOCK_MONOTONIC_COARSE;
+        return error{known ? EOPNOTSUPP : EINVAL};
     }
-    return sleep_until(ns, 0);
+    u64 ns = TRY(get_timespec_ns(req));
+    bool absolute = flags & TIMER_ABSTIME;
+    if (real && absolute)
+        return sleep_until_real(ns);
+    s32 on = is_cpu_clock(clock) ? clock : CLOCK_MONOTONIC;
+    if (!absolute) {
+        u64 now = is_cpu_clock(clock) ? TRY(posix_clock_read(clock)) : ktime_get();
+        return relative_sleep(on, saturating_add(now, ns), rem.addr());
+    }
+    auto r = sleep_on_clock(on, ns);
+    return r.err() == EINTR ? result<void>{error{ERESTARTNOHAND}} : r;
+}
+
+result<s64> sys_restart_syscall()
+{
+    restart_block &b = current()->sig.restart_at;
+    auto *fn = b.fn;
+    b.fn = nullptr;
+    s64 r = fn ? fn(&b) : -EINTR;
+    if (r < 0)
+        return error{static_cast<errno_t>(-r)};
+    return r;
 }
 
 result<void> sys_gettimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64> tz)
@@ -170,7 +211,7 @@ result<void> sys_settimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64>)
     TRY_VOID(get_user(v, tv));
     if (!valid(v))
         return error{EINVAL};
-    if (current()->euid)
+    if (!capable(CAP_SYS_TIME))
         return error{EPERM};
     ktime_set_real(timeval_ns(v));
     return {};
@@ -188,7 +229,7 @@ result<s64> sys_times(user_ptr<void> buf)
 {
     constexpr u64 TICK = NSEC_PER_SEC / 100;
     if (buf) {
-        (void)thread_cputime();
+        charge_current();
         signal_state *s = current()->signal;
         u64 utime, stime;
         process_times(current(), &utime, &stime);
@@ -198,79 +239,51 @@ result<s64> sys_times(user_ptr<void> buf)
     return static_cast<s64>(ktime_get() / TICK);
 }
 
-result<u32> sys_alarm(u32 seconds)
+namespace
 {
-    u64 left, interval;
-    set_real_timer(u64{seconds} * NSEC_PER_SEC, 0, &left, &interval);
-    // Rounded to the nearest second, but never to "none was set".
-    u64 s = (left + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
-    return static_cast<u32>(left && !s ? 1 : s);
-}
+/// struct timex of x86_64.
+struct user_timex {
+    u32 modes, pad;
+    s64 offset, freq, maxerror, esterror;
+    s32 status, pad2;
+    s64 constant, precision, tolerance;
+    kernel_timeval time;
+    s64 tick, ppsfreq, jitter;
+    s32 shift, pad3;
+    s64 stabil, jitcnt, calcnt, errcnt, stbcnt;
+    s32 tai, pad4[11];
+};
+static_assert(sizeof(user_timex) == 208);
+} // namespace
 
-result<void> sys_setitimer(int which, u64 value, user_ptr<kernel_itimerval> old)
+/// Reading only: nothing disciplines the clock here, it runs at the TSC's measured rate.
+result<s64> sys_adjtimex(user_ptr<void> buf)
 {
-    kernel_itimerval v{};
-    if (value)
-        TRY_VOID(get_user(v, user_ptr<kernel_itimerval>{value}));
-    if (which != ITIMER_REAL || !valid(v.value) || !valid(v.interval))
+    constexpr s32 STA_UNSYNC = 0x40;
+    constexpr s64 TIME_ERROR = 5, TICK_US = 10'000, PHASE_LIMIT_US = 16'000'000,
+                  MAX_FREQ = 500 * 65536;
+    user_timex t;
+    TRY_VOID(copy_from_user(&t, buf.cast<const void>(), sizeof(t)));
+    if (t.modes && !capable(CAP_SYS_TIME))
+        return error{EPERM};
+    if (t.modes)
         return error{EINVAL};
-    u64 left, interval;
-    set_real_timer(timeval_ns(v.value), timeval_ns(v.interval), &left, &interval);
-    if (!old)
-        return {};
-    return put_user(old, kernel_itimerval{ns_to_timeval(interval), ns_to_timeval(left)});
+    t = {};
+    t.maxerror = t.esterror = PHASE_LIMIT_US;
+    t.status = STA_UNSYNC;
+    t.constant = 2;
+    t.precision = 1;
+    t.tolerance = MAX_FREQ;
+    t.time = ns_to_timeval(ktime_get_real());
+    t.tick = TICK_US;
+    TRY_VOID(copy_to_user(buf, &t, sizeof(t)));
+    return TIME_ERROR;
 }
 
-result<void> sys_getitimer(int which, user_ptr<kernel_itimerval> value)
+result<s64> sys_clock_adjtime(s32 clock, user_ptr<void> buf)
 {
-    if (which != ITIMER_REAL)
-        return error{EINVAL};
-    hrtimer &t = current()->signal->real_timer;
-    u64 now = ktime_get(), expires = read_once(t.expires);
-    u64 left = read_once(t.queued) ? (expires > now ? expires - now : 1) : 0;
-    return put_user(value, kernel_itimerval{ns_to_timeval(current()->signal->real_interval),
-                                            ns_to_timeval(left)});
-}
-
-user_rusage make_rusage(const child_usage &u)
-{
-    user_rusage r{};
-    kernel_timeval ut = ns_to_timeval(u.utime), st = ns_to_timeval(u.stime);
-    r.utime[0] = ut.sec;
-    r.utime[1] = ut.usec;
-    r.stime[0] = st.sec;
-    r.stime[1] = st.usec;
-    r.maxrss = static_cast<s64>(u.maxrss * (PAGE_SIZE / 1024));
-    r.nvcsw = static_cast<s64>(u.nvcsw);
-    r.nivcsw = static_cast<s64>(u.nivcsw);
-    return r;
-}
-
-result<void> sys_getrusage(int who, user_ptr<void> usage)
-{
-    constexpr int RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1;
-    task_struct *t = current();
-    signal_state *s = t->signal;
-    (void)thread_cputime();
-    child_usage u{};
-    u64 nv = t->nvcsw.load(std::memory_order_relaxed),
-        ni = t->nivcsw.load(std::memory_order_relaxed);
-    switch (who) {
-    case RUSAGE_SELF:
-        process_times(t, &u.utime, &u.stime);
-        u.nvcsw = s->nvcsw + nv;
-        u.nivcsw = s->nivcsw + ni;
-        u.maxrss = max(s->maxrss, mm_rss(t->mm));
-        break;
-    case RUSAGE_CHILDREN:
-        u = {s->cutime, s->cstime, s->cmaxrss, 0, 0};
-        break;
-    case RUSAGE_THREAD:
-        u = {t->utime, t->stime, mm_rss(t->mm), nv, ni};
-        break;
-    default:
-        return error{EINVAL};
-    }
-    user_rusage r = make_rusage(u);
-    return copy_to_user(usage, &r, sizeof(r));
+    (void)TRY(posix_clock_read(clock));
+    if (clock != CLOCK_REALTIME)
+        return error{EOPNOTSUPP};
+    return sys_adjtimex(buf);
 }

@@ -6,6 +6,7 @@
 #include "irq/softirq.h"
 #include "lib/percpu.h"
 #include "sched/rq.h"
+#include "time/posix_timers.h"
 #include "time/timer.h"
 
 struct clock_event {
@@ -43,6 +44,10 @@ void timer_interrupt(pt_regs *)
     wheel_check(now);
     if (this_rq()->slice_end <= now)
         scheduler_tick();
+    if (current()->cpu_timers.load(std::memory_order_relaxed)) [[unlikely]] {
+        run_posix_cpu_timers();
+        clock_event_at_most(now + NSEC_PER_SEC / HZ);
+    }
     u64 next = next_event();
     if (next != ~u64{0})
         clock_event_at_most(next);

@@ -3,6 +3,7 @@
 // base.lock protects the tree and the timers on it; it is dropped around a handler, which may re-arm its own timer.
 #include "lib/percpu.h"
 #include "lib/spinlock.h"
+#include "sched/sched.h"
 #include "time/clockevent.h"
 #include "time/timer.h"
 #include "trace/trace.h"
@@ -71,15 +72,67 @@ static void enqueue(hrtimer_base &b, hrtimer *t, u64 expires)
     b.timers.insert(*t);
 }
 
-void hrtimer_start(hrtimer *t, u64 expires) NO_THREAD_SAFETY_ANALYSIS
+/// Wall-clock time on the monotonic scale; what is past is due at once.
+static u64 from_real(u64 real)
+{
+    u64 now = ktime_get(), offset = ktime_get_real() - now;
+    return real > offset ? real - offset : 1;
+}
+
+static void start(hrtimer *t, u64 expires, bool real, u64 real_expires) NO_THREAD_SAFETY_ANALYSIS
 {
     irq_guard g;
     hrtimer_base *b = move_here(t);
+    t->real = real;
+    t->real_expires = real_expires;
     enqueue(*b, t, expires);
     if (b == &*bases)
         clock_event_at_most(expires);
     // else: its handler runs there, and that CPU programs its device afterwards
     b->lock.unlock();
+}
+
+void hrtimer_start(hrtimer *t, u64 expires)
+{
+    start(t, expires, false, 0);
+}
+
+void hrtimer_start_real(hrtimer *t, u64 real_expires)
+{
+    start(t, from_real(real_expires), true, real_expires);
+}
+
+/// Put this CPU's timers that follow the wall clock to their new places. IRQs off.
+static void rekey_timers(void *) NO_THREAD_SAFETY_ANALYSIS
+{
+    static percpu<u32> generations;
+    hrtimer_base &b = *bases;
+    u32 generation = ++*generations;
+    b.lock.lock();
+    for (hrtimer *t = b.timers.first(); t;) {
+        if (!t->real || t->generation == generation) {
+            t = b.timers.next(*t);
+            continue;
+        }
+        b.timers.erase(*t);
+        t->generation = generation;
+        t->expires = from_real(t->real_expires);
+        b.timers.insert(*t);
+        t = b.timers.first(); // the order changed: from the start
+    }
+    hrtimer *first = b.timers.first();
+    if (first)
+        clock_event_at_most(first->expires);
+    b.lock.unlock();
+}
+
+void hrtimers_clock_was_set()
+{
+    {
+        irq_guard g;
+        rekey_timers(nullptr);
+    }
+    smp_call_function(rekey_timers, nullptr);
 }
 
 bool hrtimer_cancel(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS

@@ -24,6 +24,7 @@ inline u64 jiffies()
 }
 /// Wall clock in ns since 1970 (settable by clock_settime).
 u64 ktime_get_real();
+/// Timers that follow the wall clock move with it, listeners are told. [P]
 void ktime_set_real(u64 ns);
 inline bool time_after_eq(u64 a, u64 b)
 {

@@ -31,11 +31,28 @@ struct hrtimer : pinned {
     u64 (*function)(hrtimer *) = nullptr;
     s32 cpu = -1;
     bool queued = false;
+    bool real = false; // follows the wall clock: expires is computed from real_expires
+    u32 generation = 0;
+    u64 real_expires = 0; // ktime_get_real() scale
     explicit hrtimer(u64 (*f)(hrtimer *)) : function{f} {}
 };
 void hrtimer_start(hrtimer *t, u64 expires);
+/// The same at a time of the wall clock, also when that is set meanwhile.
+void hrtimer_start_real(hrtimer *t, u64 real_expires);
+/// The wall clock was set: timers that follow it move. [P]
+void hrtimers_clock_was_set();
 /// Disarm; waits for a running handler on another CPU. Returns whether it was queued.
 bool hrtimer_cancel(hrtimer *t);
+
+/// Told after the wall clock was set (timerfd's TFD_TIMER_CANCEL_ON_SET). The call comes with a spinlock held, IRQs off.
+struct clock_set_listener : pinned {
+    list_node node;
+    void (*clock_was_set)(clock_set_listener *l);
+    explicit clock_set_listener(void (*f)(clock_set_listener *)) : clock_was_set{f} {}
+};
+void add_clock_set_listener(clock_set_listener *l);
+/// Off the list, if it is on it.
+void remove_clock_set_listener(clock_set_listener *l);
 
 /// The earliest thing this CPU's clock event device has to interrupt for (hrtimer, wheel, end of a time slice) is at or
 /// after `ns`: program it if that is sooner than what is programmed. IRQs off.

@@ -169,7 +169,7 @@ static u8 *user_address(u64 a, size_t *n, bool write)
         phys_addr_t pa = arch_query_page(mm->pgd, page, &prot);
         if (pa != ~u64{0} && (prot & want) == want)
             return static_cast<u8 *>(phys_to_virt(pa)) + (a - page);
-        if (!handle_mm_fault(mm, a, write, false, false))
+        if (handle_mm_fault(mm, a, write, false, false))
             break;
     }
     return nullptr;

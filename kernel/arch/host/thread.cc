@@ -79,4 +79,4 @@ void arch_set_syscall_result(pt_regs *regs, s64 v)
 {
     regs->ret = static_cast<u64>(v);
 }
-void arch_restart_syscall(pt_regs *) {}
+void arch_restart_syscall(pt_regs *, u64) {}

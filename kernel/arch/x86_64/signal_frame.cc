@@ -44,6 +44,10 @@ void fill_context(user_sigcontext &c, const pt_regs *r)
     c.flags = r->flags;
     c.cs = USER_CS;
     c.ss = USER_DS;
+    const thread_struct &t = current_task()->thread;
+    c.err = t.error_code;
+    c.trapno = t.trap_nr;
+    c.cr2 = t.cr2;
 }
 
 void load_context(pt_regs *r, const user_sigcontext &c)
@@ -179,8 +183,8 @@ void arch_set_syscall_result(pt_regs *regs, s64 v)
     regs->ax = static_cast<u64>(v);
 }
 
-void arch_restart_syscall(pt_regs *regs)
+void arch_restart_syscall(pt_regs *regs, u64 nr)
 {
-    regs->ax = regs->orig_ax;
+    regs->ax = nr;
     regs->ip -= 2; // the syscall instruction
 }

@@ -2,11 +2,13 @@
 // The IDT, exceptions and the dispatch of interrupt vectors. Entered from entry.S with IRQs off on
 // the interrupted task's stack (NMI, #DF, #MC, #DB: own stacks). Linux: arch/x86/kernel/traps.c,
 // arch/x86/mm/fault.c.
+#include "fpu.h"
 #include "internal.h"
 #include "lib/preempt.h"
 #include "lib/printk.h"
+#include "lib/string.h"
 #include "mm/mm.h"
-#include "sched/sched.h"
+#include "sched/signal.h"
 
 namespace
 {
@@ -98,75 +100,117 @@ static u64 take_code(pt_regs *r)
     return code;
 }
 
+constexpr int ILL_ILLOPN = 2, FPE_INTDIV = 1, FPE_FLTDIV = 3, FPE_FLTOVF = 4, FPE_FLTUND = 5,
+              FPE_FLTRES = 6, FPE_FLTINV = 7, BUS_ADRALN = 1, TRAP_TRACE = 2;
+
+static void remember(u64 nr, u64 code)
+{
+    thread_struct &t = current_task()->thread;
+    t.trap_nr = nr;
+    t.error_code = code;
+}
+
 /// An exception that is not a page fault: signal for user mode, death for the kernel.
-static void trap(pt_regs *r, const char *what, unsigned signal, u64 addr)
+static void trap(pt_regs *r, u64 nr, const char *what, unsigned signal, int si_code, u64 addr)
 {
     u64 code = take_code(r);
     if (user_mode(r)) {
         local_irq_enable();
-        user_exception(r, static_cast<int>(signal), addr);
+        remember(nr, nr == 8 || (nr >= 10 && nr <= 14) || nr == 17 ? code : 0);
+        user_exception(r, static_cast<int>(signal), si_code, addr);
         return;
     }
     r->orig_ax = code;
     die(what, r, addr);
 }
 
+/// si_code of x87 and SSE exceptions: the first unmasked one in the order of Linux
+/// (SDM vol. 1 §8.5, §11.5: bits invalid 0, denormal 1, zero 2, overflow 3, underflow 4, precision 5).
+static int fpe_code(u32 raised)
+{
+    if (raised & 1)
+        return FPE_FLTINV;
+    if (raised & 4)
+        return FPE_FLTDIV;
+    if (raised & 8)
+        return FPE_FLTOVF;
+    if (raised & 0x12)
+        return FPE_FLTUND;
+    return raised & 0x20 ? FPE_FLTRES : SI_KERNEL;
+}
+
+static void math_error(pt_regs *r, u64 nr, const char *what)
+{
+    int code = 0;
+    if (user_mode(r)) {
+        fpu_sync_current();
+        const u8 *state = static_cast<const u8 *>(current_task()->thread.fpu_state());
+        u16 control, status;
+        u32 mxcsr;
+        memcpy(&control, state, 2);
+        memcpy(&status, state + 2, 2);
+        memcpy(&mxcsr, state + 24, 4);
+        code = fpe_code(nr == 16 ? status & ~control & 0x3fu : ~(mxcsr >> 7) & mxcsr & 0x3f);
+    }
+    trap(r, nr, what, SIGFPE, code, r->ip);
+}
+
 extern "C" {
 void x86_trap_de(pt_regs *r)
 {
-    trap(r, "divide error", SIGFPE, r->ip);
+    trap(r, 0, "divide error", SIGFPE, FPE_INTDIV, r->ip);
 }
 void x86_trap_bp(pt_regs *r)
 {
-    trap(r, "int3", SIGTRAP, r->ip);
+    trap(r, 3, "int3", SIGTRAP, SI_KERNEL, 0);
 }
 void x86_trap_of(pt_regs *r)
 {
-    trap(r, "overflow", SIGSEGV, r->ip);
+    trap(r, 4, "overflow", SIGSEGV, SI_KERNEL, 0);
 }
 void x86_trap_br(pt_regs *r)
 {
-    trap(r, "bounds", SIGSEGV, r->ip);
+    trap(r, 5, "bounds", SIGSEGV, SI_KERNEL, 0);
 }
 void x86_trap_ud(pt_regs *r)
 {
-    trap(r, "invalid opcode", SIGILL, r->ip);
+    trap(r, 6, "invalid opcode", SIGILL, ILL_ILLOPN, r->ip);
 }
 void x86_trap_nm(pt_regs *r)
 {
-    trap(r, "device not available", SIGFPE, r->ip);
+    trap(r, 7, "device not available", SIGFPE, SI_KERNEL, 0);
 }
 void x86_trap_ts(pt_regs *r)
 {
-    trap(r, "invalid TSS", SIGSEGV, 0);
+    trap(r, 10, "invalid TSS", SIGSEGV, SI_KERNEL, 0);
 }
 void x86_trap_np(pt_regs *r)
 {
-    trap(r, "segment not present", SIGBUS, 0);
+    trap(r, 11, "segment not present", SIGBUS, SI_KERNEL, 0);
 }
 void x86_trap_ss(pt_regs *r)
 {
-    trap(r, "stack segment", SIGBUS, 0);
+    trap(r, 12, "stack segment", SIGBUS, SI_KERNEL, 0);
 }
 void x86_trap_gp(pt_regs *r)
 {
-    trap(r, "general protection fault", SIGSEGV, 0);
+    trap(r, 13, "general protection fault", SIGSEGV, SI_KERNEL, 0);
 }
 void x86_trap_mf(pt_regs *r)
 {
-    trap(r, "x87 error", SIGFPE, r->ip);
+    math_error(r, 16, "x87 error");
 }
 void x86_trap_ac(pt_regs *r)
 {
-    trap(r, "alignment check", SIGBUS, r->ip);
+    trap(r, 17, "alignment check", SIGBUS, BUS_ADRALN, 0);
 }
 void x86_trap_xm(pt_regs *r)
 {
-    trap(r, "SIMD error", SIGFPE, r->ip);
+    math_error(r, 19, "SIMD error");
 }
 void x86_trap_other(pt_regs *r)
 {
-    trap(r, "reserved exception", SIGSEGV, r->ip);
+    trap(r, 15, "reserved exception", SIGSEGV, SI_KERNEL, r->ip);
 }
 
 void x86_trap_df(pt_regs *r)
@@ -186,8 +230,13 @@ void x86_trap_db(pt_regs *r)
     r->orig_ax = ~u64{0};
     __asm__ volatile("mov %0, %%dr6" ::"r"(u64{0}));
     r->flags &= ~X86_EFLAGS_TF;
-    if (user_mode(r))
-        send_signal(current(), SIGTRAP);
+    if (!user_mode(r))
+        return;
+    remember(1, 0);
+    kernel_siginfo info;
+    info.code = TRAP_TRACE;
+    info.addr = r->ip;
+    send_signal_info(current(), SIGTRAP, info, false);
 }
 
 void x86_bad_iret(pt_regs *r)
@@ -198,39 +247,46 @@ void x86_bad_iret(pt_regs *r)
     r->ss = USER_DS;
     r->flags = X86_EFLAGS_IF | 2;
     local_irq_enable();
-    user_exception(r, SIGSEGV, 0);
+    user_exception(r, SIGSEGV, SI_KERNEL, 0);
 }
 }
 
-/// A fault at a user address: from user mode, or in a function that may touch user memory. True
-/// when it was dealt with.
-static bool fault_in_user_space(pt_regs *r, u64 addr, u64 code)
+/// A fault at a user address: from user mode, or in a function that may touch user memory. 0 when it was
+/// dealt with, else SIGSEGV's si_code.
+static int fault_in_user_space(pt_regs *r, u64 addr, u64 code)
 {
+    constexpr int SEGV_MAPERR = 1;
     mm_struct *mm = current_task() ? current_task()->mm : nullptr;
     bool user = user_mode(r);
     if (!mm || !regs_irqs_on(r) || in_atomic() || (code & PF_RSVD))
-        return false;
+        return SEGV_MAPERR;
     local_irq_enable();
-    bool ok = handle_mm_fault(mm, addr, code & PF_WRITE, code & PF_INSTR, user);
+    int si_code = handle_mm_fault(mm, addr, code & PF_WRITE, code & PF_INSTR, user);
     local_irq_disable();
-    return ok;
+    return si_code;
 }
 
 extern "C" void x86_trap_pf(pt_regs *r)
 {
+    constexpr int SEGV_MAPERR = 1;
     u64 addr = read_cr2();
     u64 code = take_code(r);
     if (user_mode(r)) {
-        if (addr < TASK_SIZE && fault_in_user_space(r, addr, code))
+        int si_code = addr < TASK_SIZE ? fault_in_user_space(r, addr, code) : SEGV_MAPERR;
+        thread_struct &t = current_task()->thread;
+        t.cr2 = addr;
+        remember(14,
+                 addr < TASK_SIZE ? code : code | PF_PRESENT); // kernel addresses all look alike
+        if (!si_code)
             return;
         local_irq_enable();
-        user_exception(r, static_cast<int>(SIGSEGV), addr);
+        user_exception(r, static_cast<int>(SIGSEGV), si_code, addr);
         return;
     }
     // The kernel touches user memory only in functions that have a fix-up.
     u64 fix = addr < TASK_SIZE ? extable_find(r->ip) : 0;
     if (fix) {
-        if (!fault_in_user_space(r, addr, code))
+        if (fault_in_user_space(r, addr, code))
             r->ip = fix;
         return;
     }

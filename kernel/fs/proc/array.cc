@@ -66,7 +66,7 @@ void read_signal_state(task_struct *t, task_facts *f)
     f->stack_limit = s->rlim[RLIMIT_STACK].cur;
     f->shared_pending = s->shared.mask;
     for (unsigned i = 0; i < NSIG; i++) {
-        u64 h = s->action[i].handler;
+        u64 h = s->hand->action[i].handler;
         f->ignored |= h == SIG_IGN ? u64{1} << i : 0;
         f->caught |= h != SIG_IGN && h != SIG_DFL ? u64{1} << i : 0;
     }

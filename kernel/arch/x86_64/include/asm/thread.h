@@ -16,6 +16,7 @@ struct thread_struct {
     u64 gs_base = 0;   // user GS base
     s32 fpu_cpu = -1;  // CPU whose registers hold fpu_state's content, -1: none
     bool user = false; // has user registers to save and restore
+    u64 trap_nr = 0, error_code = 0, cr2 = 0;    // the last exception, for its signal's frame
     alignas(8) u8 fpu_area[FPU_STATE_SIZE + 64]; // XSAVE wants 64-byte alignment: see fpu_state()
 
     void *fpu_state()
