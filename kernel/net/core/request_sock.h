@@ -41,6 +41,7 @@ struct listen_sock {
     int clock_hand = 0;           // next bucket the SYN-ACK timer looks at
     u32 hash_rnd = 0;
     u32 nr_table_entries = 0;
+    bool synflood_warned = false;
     request_sock *syn_table[]; // chains by jhash(peer address, peer port)
 };
 
@@ -86,12 +87,12 @@ inline void reqsk_queue_unlink(request_sock_queue *q, request_sock *req, request
     spin_guard<plain> g{q->syn_wait_lock};
     write_once(*prev, req->dl_next);
 }
-/// It left the table: the counts. Returns the length before.
+/// It left the table: the counts. Returns how many are left.
 inline int reqsk_queue_removed(request_sock_queue *q, const request_sock *req)
 {
     if (req->num_timeout == 0)
         q->listen_opt->qlen_young--;
-    return q->listen_opt->qlen--;
+    return --q->listen_opt->qlen;
 }
 /// A finished handshake: to the end of the accept queue, with its child. The caller counts sk_ack_backlog.
 inline void reqsk_queue_add(request_sock_queue *q, request_sock *req, sock *child)

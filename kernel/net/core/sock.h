@@ -93,6 +93,9 @@ struct proto {
     sock *(*construct)(void *mem);
     void (*destruct)(sock *sk) = nullptr; // end of life: the destructor of what construct made
     const char *symbol = nullptr;         // "udp_prot", for the dumps
+    void (*shutdown)(sock *sk, int how) = nullptr; // SEND_SHUTDOWN, RCV_SHUTDOWN. Socket lock held
+    result<sock *> (*accept)(sock *sk, u32 file_flags) = nullptr;
+    void (*keepalive)(sock *sk, bool on) = nullptr; // SO_KEEPALIVE changes. Socket lock held
     bool no_autobind = false;
     std::atomic<int> allocated{0},
         inuse{0};          // socks of it; those that are hashed (/proc/net/sockstat)

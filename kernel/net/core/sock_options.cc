@@ -99,6 +99,8 @@ static bool set_flag_option(sock *sk, int name, bool on)
         sock_valbool_flag(sk, SOCK_BROADCAST, on);
         return true;
     case SO_KEEPALIVE:
+        if (sk->sk_prot->keepalive)
+            sk->sk_prot->keepalive(sk, on);
         sock_valbool_flag(sk, SOCK_KEEPOPEN, on);
         return true;
     case SO_OOBINLINE:

@@ -32,8 +32,8 @@ static void protocols_show(seq_file *m)
                    "%-9s %4u %6d  %6ld   %-3s %6u   %-3s  %-10s %2c %2c %2c %2c %2c %2c %2c %2c "
                    "%2c %2c %2c %2c %2c %2c %2c %2c %2c %2c %2c\n",
                    p->name, static_cast<unsigned>(p->obj_size), p->allocated.load(), -1L, "NI", 0u,
-                   "yes", "kernel", is(p->close), is(p->connect), is(p->disconnect), 'n',
-                   is(p->ioctl), is(p->init), is(p->destroy), 'n', is(p->setsockopt),
+                   "yes", "kernel", is(p->close), is(p->connect), is(p->disconnect), is(p->accept),
+                   is(p->ioctl), is(p->init), is(p->destroy), is(p->shutdown), is(p->setsockopt),
                    is(p->getsockopt), is(p->sendmsg), is(p->recvmsg), 'n', is(p->bind),
                    is(p->backlog_rcv), is(p->hash), is(p->unhash), is(p->get_port), 'n');
     }

@@ -105,7 +105,7 @@ result<void> inet_create(socket *s, int protocol, bool kern)
 
 // --- The methods ------------------------------------------------------------------------------------------
 
-static result<void> inet_release(socket *s)
+result<void> inet_release(socket *s)
 {
     sock *sk = s->sk;
     if (!sk)
@@ -207,7 +207,7 @@ static result<void> inet_no_listen(socket *, int)
     return error{EOPNOTSUPP};
 }
 
-static result<int> inet_getname(socket *s, sockaddr_storage *a, bool peer)
+result<int> inet_getname(socket *s, sockaddr_storage *a, bool peer)
 {
     const inet_sock *inet = inet_sk(s->sk);
     auto *sin = reinterpret_cast<sockaddr_in *>(a);
@@ -237,7 +237,7 @@ result<size_t> inet_recvmsg(socket *s, msghdr *m, size_t len, u32 flags)
     return s->sk->sk_prot->recvmsg(s->sk, m, len, flags);
 }
 
-static result<void> inet_shutdown(socket *s, int how)
+result<void> inet_shutdown(socket *s, int how)
 {
     sock *sk = s->sk;
     how++; // 0, 1, 2 become the bits RCV, SEND, both
@@ -297,13 +297,13 @@ result<s64> inet_ioctl(socket *s, u32 cmd, u64 arg)
     return r.err() == ENOIOCTLCMD ? dev_ioctl(cmd, arg) : result<s64>{std::move(r)};
 }
 
-static result<void> sock_common_setsockopt(socket *s, int level, int name, user_ptr<const void> val,
-                                           unsigned len)
+result<void> sock_common_setsockopt(socket *s, int level, int name, user_ptr<const void> val,
+                                    unsigned len)
 {
     return s->sk->sk_prot->setsockopt(s->sk, level, name, val, len);
 }
-static result<void> sock_common_getsockopt(socket *s, int level, int name, user_ptr<void> val,
-                                           user_ptr<int> len)
+result<void> sock_common_getsockopt(socket *s, int level, int name, user_ptr<void> val,
+                                    user_ptr<int> len)
 {
     return s->sk->sk_prot->getsockopt(s->sk, level, name, val, len);
 }

@@ -117,9 +117,10 @@ struct inet_hashinfo {
     u32 bhash_size = 0;
     kmem_cache *bind_bucket_cachep = nullptr;
     inet_listen_hashbucket *listening_hash = nullptr;
-    std::atomic<int> bsockets{0};     // socks that own a port
-    percpu_counter lookups, examined; // look-ups of segments, socks looked at
-    percpu_counter port_tries;        // ports that connect looked at (row C-08)
+    std::atomic<int> bsockets{0};             // socks that own a port
+    percpu_counter lookups, examined;         // look-ups of segments, socks looked at
+    percpu_counter port_tries;                // ports that connect looked at (row C-08)
+    percpu_counter syn_lookups, syn_examined; // the same for SYN tables
 };
 extern inet_hashinfo tcp_hashinfo;
 /// Allocate the tables for a machine with that many pages; panics when out of memory. Boot.
@@ -228,6 +229,15 @@ request_sock *inet_csk_search_req(sock *sk, request_sock ***prev, be16 rport, be
                                   be32 laddr);
 /// Put into the SYN table with its first time-out; arms the SYN-ACK timer with the first entry. [S]
 void inet_csk_reqsk_queue_hash_add(sock *sk, request_sock *req, u32 timeout);
+/// Take a request out of the SYN table, and free it (drop). The last one stops the SYN-ACK timer. Listener's lock held. [S]
+void inet_csk_reqsk_queue_unlink(sock *sk, request_sock *req, request_sock **prev);
+void inet_csk_reqsk_queue_drop(sock *sk, request_sock *req, request_sock **prev);
+/// To the accept queue, with its child. [S]
+void inet_csk_reqsk_queue_add(sock *sk, request_sock *req, sock *child);
+/// Send the SYN-ACK again and count it. 0 or -errno. [S]
+int inet_rtx_syn_ack(sock *sk, request_sock *req);
+/// A child that failed while it was made: unlocked, one reference fewer, ready for tcp_done(). [S]
+void inet_csk_prepare_forced_close(sock *sk);
 /// The SYN-ACK timer's round over a part of the table (atlas §18). [T]
 void inet_csk_reqsk_queue_prune(sock *parent, u32 interval, u32 timeout, u32 max_rto);
 inline bool sk_acceptq_is_full(const sock *sk)

@@ -52,6 +52,14 @@ void for_each_protosw(void (*f)(const inet_protosw *p, void *arg), void *arg);
 /// The family's create(): ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM (raw), ENOBUFS, EINVAL. [P]
 result<void> inet_create(socket *s, int protocol, bool kern);
 result<void> inet_bind(socket *s, sockaddr_storage *a, int len);
+result<void> inet_release(socket *s);
+result<int> inet_getname(socket *s, sockaddr_storage *a, bool peer);
+result<void> sock_common_setsockopt(socket *s, int level, int name, user_ptr<const void> val,
+                                    unsigned len);
+result<void> sock_common_getsockopt(socket *s, int level, int name, user_ptr<void> val,
+                                    user_ptr<int> len);
+/// ENOTCONN, EINVAL (af_inet_stream.cc).
+result<void> inet_shutdown(socket *s, int how);
 result<size_t> inet_sendmsg(socket *s, msghdr *m, size_t len);
 result<size_t> inet_recvmsg(socket *s, msghdr *m, size_t len, u32 flags);
 result<s64> inet_ioctl(socket *s, u32 cmd, u64 arg);

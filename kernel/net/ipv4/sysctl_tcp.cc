@@ -75,7 +75,7 @@ void sysctl_tcp_init()
         {"tcp_retries2", &sysctl_tcp_retries2, 0, 255},
         {"tcp_orphan_retries", &sysctl_tcp_orphan_retries, 0, 255},
         {"tcp_fin_timeout", &sysctl_tcp_fin_timeout, 0, most / 1000},
-        {"tcp_syncookies", &sysctl_tcp_syncookies, 0, 2},
+        {"tcp_syncookies", &sysctl_tcp_syncookies, 0, most},
         {"tcp_max_syn_backlog", &sysctl_tcp_max_syn_backlog, 0, most},
         {"tcp_abort_on_overflow", &sysctl_tcp_abort_on_overflow, 0, most},
         {"tcp_max_orphans", &sysctl_tcp_max_orphans, 0, most},

@@ -69,6 +69,7 @@ struct tcp_skb_cb {
     u8 sacked; // TCPCB_*
     u8 ip_dsfield;
     u8 urg_off_valid;
+    u32 iif; // device it came in by
 };
 static_assert(sizeof(tcp_skb_cb) <= 48);
 inline tcp_skb_cb *TCP_SKB_CB(sk_buff *skb)
@@ -273,6 +274,13 @@ int tcp_v4_conn_request(sock *sk, sk_buff *skb);
 sock *tcp_v4_syn_recv_sock(sock *sk, sk_buff *skb, request_sock *req, rtable *rt);
 /// The pseudo-header part of a segment about to be sent: CHECKSUM_PARTIAL for the device or lo, else computed.
 void tcp_v4_send_check(sock *sk, sk_buff *skb);
+/// The same with the addresses given, for a segment without a socket's.
+void __tcp_v4_send_check(sk_buff *skb, be32 saddr, be32 daddr);
+/// MSS that we announce for a route: the device's MTU less basic headers (Linux dst_metric_advmss).
+inline u32 tcp_default_advmss(const dst_entry *dst)
+{
+    return min(max(dst->dev->mtu, 296u) - 40, 65535u - 40);
+}
 /// RFC 6528: keyed hash of the 4-tuple plus a clock of 64 ns ticks.
 u32 secure_tcp_sequence_number(be32 saddr, be32 daddr, be16 sport, be16 dport);
 /// Stateless SYN-ACKs (atlas §17). cookie_v4_check: the child, the listener itself (no cookie), or null (dropped). [S]
@@ -280,11 +288,16 @@ u32 cookie_v4_init_sequence(sock *sk, const sk_buff *skb, u16 *mss);
 sock *cookie_v4_check(sock *sk, sk_buff *skb);
 /// TSval of a cookie's SYN-ACK: its low bits carry what the peer's options offered.
 u32 cookie_init_timestamp(request_sock *req);
+extern request_sock_ops tcp_request_sock_ops;
+/// A request for a SYN, filled from it and its options; null: no memory. [S]
+inet_request_sock *tcp_openreq_alloc(const sk_buff *skb, const tcp_options_received *rx);
 
 // --- tcp_minisocks.cc ----------------------------------------------------------------------------------------------------
 enum tcp_tw_status : u8 { TCP_TW_SUCCESS, TCP_TW_RST, TCP_TW_ACK, TCP_TW_SYN };
 /// A segment for TIME_WAIT: drop, RST, ACK, or an acceptable SYN. [S]
 tcp_tw_status tcp_timewait_state_process(inet_timewait_sock *tw, sk_buff *skb, const tcphdr *th);
+/// Segment [seq, end_seq) touches the window [s_win, e_win) (RFC 9293 §3.10.7.4, first check).
+bool tcp_in_window(u32 seq, u32 end_seq, u32 s_win, u32 e_win);
 /// sk becomes a TIME_WAIT object (substate TIME_WAIT or FIN_WAIT2) for `timeo` jiffies; sk is done.
 void tcp_time_wait(sock *sk, u8 state, u32 timeo);
 /// A segment for a half-open connection: the child, sk itself (goes on as for the listener), or null (handled). [S]
@@ -295,7 +308,8 @@ int tcp_child_process(sock *parent, sock *child, sk_buff *skb);
 
 // --- tcp.cc, tcp_send.cc, tcp_recv.cc, tcp_options.cc ------------------------------------------------------------------------
 extern proto tcp_prot;
-void tcp_init(); // hash tables, caches, limits from memory size (atlas §1). Boot.
+int tcp_proc_init(); // /proc/net/tcp and the dumps of debugfs (tcp_proc.cc). Boot.
+void tcp_init();     // hash tables, caches, limits from memory size (atlas §1). Boot.
 result<void> tcp_init_sock(sock *sk);
 void tcp_v4_destroy_sock(sock *sk);
 void tcp_close(sock *sk, s64 timeout);
@@ -303,7 +317,7 @@ result<void> tcp_disconnect(sock *sk, u32 flags);
 void tcp_shutdown(sock *sk, int how);
 /// CLOSE with everything undone; sk_shutdown full, sleepers woken.
 void tcp_done(sock *sk);
-/// Error, report, done (RST came in, time-out). Linux tcp_reset / tcp_write_err share it.
+/// The only way to change the state: MIB, hash tables, port.
 void tcp_set_state(sock *sk, u8 state);
 u32 tcp_poll(file *f, socket *s, poll_table *pt);
 result<s64> tcp_ioctl(sock *sk, u32 cmd, u64 arg);
