@@ -404,9 +404,10 @@ static void test_hotplug(void)
         qtest_init("-M q35 -nodefaults -device pcie-root-port,id=rp,chassis=1,slot=1");
 
     for (unsigned i = 0; i < 3; i++) {
-        qtest_qmp_assert_success(
-            qts, "{'execute': 'device_add', 'arguments': "
-                 "{'driver': 'igb-lite', 'id': 'plugged', 'bus': 'rp', 'addr': '0'}}");
+        qtest_qmp_assert_success(qts,
+                                 "{'execute': 'device_add', 'arguments': "
+                                 "{'driver': %s, 'id': 'plugged', 'bus': 'rp', 'addr': '0'}}",
+                                 nic_device());
         qtest_qmp_send(qts, "{'execute': 'device_del', 'arguments': {'id': 'plugged'}}");
         qobject_unref(qtest_qmp_receive(qts));
         qtest_system_reset_nowait(qts);

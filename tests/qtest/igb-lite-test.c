@@ -16,6 +16,7 @@ int main(int argc, char **argv)
     igb_lite_add_filter_tests();
     igb_lite_add_irq_tests();
     igb_lite_add_error_tests();
+    igb_lite_add_beside_tests();
     igb_lite_add_wait_tests();
     igb_lite_add_dma_tests();
     return g_test_run();

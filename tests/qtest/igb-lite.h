@@ -54,6 +54,8 @@ typedef struct Received {
  * MSG_ADDR; the NIC as reset left it.
  */
 Nic *nic_start(void);
+/* The device under test: igb-lite, or what QTEST_NIC says. */
+const char *nic_device(void);
 Nic *nic_start_args(const char *args);
 void nic_stop(Nic *n);
 /* Link up, RCTL.EN (with BAM, LPE, SECRC), TCTL.EN, MSI-X mode. */
@@ -121,6 +123,7 @@ void igb_lite_add_filter_tests(void);
 void igb_lite_add_irq_tests(void);
 void igb_lite_add_error_tests(void);
 void igb_lite_add_wait_tests(void);
+void igb_lite_add_beside_tests(void);
 void igb_lite_add_table_tests(void);
 void igb_lite_add_dma_tests(void);
 
