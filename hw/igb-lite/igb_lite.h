@@ -6,7 +6,7 @@
  * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and
  * bottom halves on the main loop's. The parts: igb_lite.c (PCI, reset, properties), _mmio.c
  * (registers), _dma.c, _vmstate.c (migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
- * messages), _phy.c (PHY, link, NVM), _stats.c (counters).
+ * messages), _phy.c (PHY, link, NVM), _time.c (SYSTIM), _stats.c (counters).
  *
  * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
  * frame or a guarded bottom half of ours is in progress; timers are not covered, so ours only
@@ -98,6 +98,9 @@ struct IGBLiteState {
     uint8_t tx_buf[IGB_LITE_TSO_MAX];
     uint8_t tx_frame[IGB_LITE_FRAME_MAX];
 
+    uint64_t systim;      /* SYSTIM's value */
+    int64_t systim_since; /* at this virtual time, ns */
+
     bool rss_stale; /* rss_table does not match RSSRK */
     uint32_t rss_table[IGB_LITE_HASH_LEN][256];
 
@@ -115,7 +118,8 @@ typedef struct IGBLitePacket {
     uint16_t vlan_tag;
     uint16_t ip_id;
     size_t l3, l4;
-    size_t l3_end; /* where the IP packet ends: padding follows */
+    size_t src6, dst6; /* IPv6: where the addresses for the EX hashes are */
+    size_t l3_end;     /* where the IP packet ends: padding follows */
 } IGBLitePacket;
 
 /* A field of register REG's first instance. */
@@ -201,6 +205,15 @@ void igb_lite_tx_realize(IGBLiteState *s);
 void igb_lite_tx_unrealize(IGBLiteState *s);
 void igb_lite_tx_reset(IGBLiteState *s);
 void igb_lite_tx_kick(IGBLiteState *s, uint32_t queues);
+
+/* igb_lite_time.c */
+uint32_t igb_lite_systim_read(IGBLiteState *s, uint32_t at);
+void igb_lite_systim_write(IGBLiteState *s, uint32_t at, uint32_t val);
+void igb_lite_timinca_write(IGBLiteState *s, uint32_t at, uint32_t val);
+uint32_t igb_lite_stamp_read(IGBLiteState *s, uint32_t at);
+void igb_lite_time_sent(IGBLiteState *s);
+bool igb_lite_time_received(IGBLiteState *s, const IGBLitePacket *p);
+void igb_lite_time_reset(IGBLiteState *s);
 
 /* igb_lite_stats.c */
 void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n);

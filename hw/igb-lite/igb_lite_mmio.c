@@ -130,8 +130,11 @@ static const RegHook hook_rdt = {.stored = rx_ring_stored};
 static const RegHook hook_rssrk = {.stored = rssrk_stored};
 static const RegHook hook_rxdctl = {.stored = rx_ring_stored};
 static const RegHook hook_srrctl = {.stored = srrctl_stored};
+static const RegHook hook_stamp = {.read = igb_lite_stamp_read};
 static const RegHook hook_status = {.read = status_read};
 static const RegHook hook_swsm = {.read = swsm_read};
+static const RegHook hook_systim = {.read = igb_lite_systim_read, .write = igb_lite_systim_write};
+static const RegHook hook_timinca = {.write = igb_lite_timinca_write};
 static const RegHook hook_tctl = {.stored = tctl_stored};
 static const RegHook hook_tdt = {.stored = tx_ring_stored};
 
@@ -272,6 +275,7 @@ void igb_lite_registers_reset(IGBLiteState *s, bool all)
     s->mac[R_RAL] = ldl_le_p(mac);
     s->mac[R_RAH] = lduw_le_p(mac + 4) | R_RAH_AV_MASK;
     s->rss_stale = true;
+    igb_lite_time_reset(s);
 }
 
 /* How many registers the table has, instances counted. */

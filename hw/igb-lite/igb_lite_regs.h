@@ -34,7 +34,8 @@
  *           W1S  mask (IMS, EIMS): writing sets the ones
  *           W1C  the same mask (IMC, EIMC): writing clears the ones; reads as the mask
  *           WO   writing does something, reads as 0
- *           FN   a protocol of its own: CTRL (RW, but RST resets and reads as 0), EERD, MDIC, SWSM
+ *           FN   a protocol of its own: CTRL (RW, but RST resets and reads as 0), EERD, MDIC, SWSM,
+ *                SYSTIML, SYSTIMH (a running clock)
  * hook      what reading or writing does beyond that: hook_* in igb_lite_mmio.c
  *
  * What is not here reads as 0, and writing it is ignored. Only aligned 32-bit accesses are valid.
@@ -136,7 +137,17 @@
     R(RETA,        0x5c00,  32,    4, 0,          0xffffffff, RW,  none)         \
     R(RSSRK,       0x5c80,  10,    4, 0,          0xffffffff, RW,  rssrk)        \
     R(ETQF,        0x5cb0,   8,    4, 0,          0xffffffff, RW,  none)         \
+    R(TSYNCRXCFG,  0x5f50,   1,    4, 0,          0x0000ffff, RW,  none)         \
     R(UTA,         0xa000, 128,    4, 0,          0xffffffff, RW,  none)         \
+    R(SYSTIML,     0xb600,   1,    4, 0,          0xffffffff, FN,  systim)       \
+    R(SYSTIMH,     0xb604,   1,    4, 0,          0xffffffff, FN,  systim)       \
+    R(TIMINCA,     0xb608,   1,    4, 0,          0xffffffff, RW,  timinca)      \
+    R(TSYNCTXCTL,  0xb614,   1,    4, 0,          0x00000010, RW,  none)         \
+    R(TXSTMPL,     0xb618,   1,    4, 0,          0,          RO,  none)         \
+    R(TXSTMPH,     0xb61c,   1,    4, 0,          0,          RO,  stamp)        \
+    R(TSYNCRXCTL,  0xb620,   1,    4, 0,          0x0000001e, RW,  none)         \
+    R(RXSTMPL,     0xb624,   1,    4, 0,          0,          RO,  none)         \
+    R(RXSTMPH,     0xb628,   1,    4, 0,          0,          RO,  stamp)        \
     R(RDBAL,       0xc000,  16, 0x40, 0,          0xffffff80, RW,  base)         \
     R(RDBAH,       0xc004,  16, 0x40, 0,          0xffffffff, RW,  none)         \
     R(RDLEN,       0xc008,  16, 0x40, 0,          0x000ffff0, RW,  none)         \
@@ -243,7 +254,17 @@ FIELD(MRQC, IPV6, 20, 1)
 FIELD(MRQC, TCP_IPV6, 21, 1)
 FIELD(MRQC, UDP_IPV4, 22, 1)
 FIELD(MRQC, UDP_IPV6, 23, 1)
+FIELD(MRQC, UDP_IPV6_EX, 24, 1)
 FIELD(SWSM, SMBI, 0, 1)
+FIELD(TSYNCRXCFG, CTRLT, 0, 8)
+FIELD(TSYNCRXCFG, MSGT, 8, 4)
+FIELD(TIMINCA, INCVALUE, 0, 24)
+FIELD(TIMINCA, INCPERIOD, 24, 8)
+FIELD(TSYNCTXCTL, VALID, 0, 1)
+FIELD(TSYNCTXCTL, ENABLE, 4, 1)
+FIELD(TSYNCRXCTL, VALID, 0, 1)
+FIELD(TSYNCRXCTL, TYPE, 1, 3)
+FIELD(TSYNCRXCTL, ENABLE, 4, 1)
 FIELD(SRRCTL, BSIZE_KB, 0, 7)
 FIELD(SRRCTL, DESCTYPE, 25, 3)
 FIELD(SRRCTL, DROP_EN, 31, 1)
@@ -278,6 +299,7 @@ FIELD(RX_STATUS, VP, 3, 1)
 FIELD(RX_STATUS, UDPCS, 4, 1)
 FIELD(RX_STATUS, L4CS, 5, 1)
 FIELD(RX_STATUS, IPCS, 6, 1)
+FIELD(RX_STATUS, TS, 16, 1)
 FIELD(RX_STATUS, LB, 18, 1)
 FIELD(RX_STATUS, L4E, 29, 1)
 FIELD(RX_STATUS, IPE, 30, 1)
@@ -302,6 +324,7 @@ typedef struct IGBLiteTxDesc {
 
 /* clang-format off */
 FIELD(TX_CMD, LENGTH, 0, 16)
+FIELD(TX_CMD, TSTAMP, 19, 1)
 FIELD(TX_CMD, TYPE, 20, 4)
 FIELD(TX_CMD, EOP, 24, 1)
 FIELD(TX_CMD, RS, 27, 1)

@@ -15,8 +15,21 @@
 #include "trace.h"
 
 #define IP6_EXT_MAX 8 /* extension headers that are walked */
+#define IP6_PAD1 0
+#define IP6_HOME_ADDRESS 0xc9
 
-enum { RSS_NONE, RSS_TCP4, RSS_IP4, RSS_TCP6, RSS_IP6_EX, RSS_IP6, RSS_UDP4 = 7, RSS_UDP6 };
+enum {
+    RSS_NONE,
+    RSS_TCP4,
+    RSS_IP4,
+    RSS_TCP6,
+    RSS_IP6_EX,
+    RSS_IP6,
+    RSS_TCP6_EX,
+    RSS_UDP4,
+    RSS_UDP6,
+    RSS_UDP6_EX,
+};
 
 static void set_l4(IGBLitePacket *p, uint8_t protocol, size_t offset)
 {
@@ -50,19 +63,58 @@ static void parse_ip4(IGBLitePacket *p)
     }
 }
 
+/* The home address option (RFC 6275 section 6.3) of a destination options header, or 0. */
+static size_t home_address(const uint8_t *data, size_t at, size_t end)
+{
+    for (at += 2; at < end;) {
+        if (data[at] == IP6_PAD1) {
+            at++;
+        } else if (end - at < 2 || end - at - 2 < data[at + 1]) {
+            break;
+        } else if (data[at] == IP6_HOME_ADDRESS && data[at + 1] == 16) {
+            return at + 2;
+        } else {
+            at += 2 + data[at + 1];
+        }
+    }
+    return 0;
+}
+
+/* One extension header of IPv6: what it says about the addresses that the EX hashes take. */
+static void parse_ip6_ext(IGBLitePacket *p, uint8_t type, size_t at, size_t len)
+{
+    size_t home = type == IP6_DESTINATON ? home_address(p->data, at, at + len) : 0;
+
+    p->ipv6_ext = true;
+    if (home) {
+        p->src6 = home;
+    } else if (type == IP6_ROUTING && len == 24 && p->data[at + 2] == 2) {
+        p->dst6 = at + 8; /* type 2: the only address in it (RFC 6275 section 6.4) */
+    }
+}
+
 static void parse_ip6(IGBLitePacket *p)
 {
     const uint8_t *ip = p->data + p->l3;
     size_t at = p->l3 + sizeof(struct ip6_header);
+    size_t payload;
     uint8_t next;
 
-    if (p->len < at || ip[0] >> 4 != 6 || lduw_be_p(ip + 4) > p->len - at) {
+    if (p->len < at || ip[0] >> 4 != 6) {
+        return;
+    }
+    payload = lduw_be_p(ip + 4);
+    if (payload > p->len - at) {
         return;
     }
     p->ipv6 = true;
-    p->l3_end = at + lduw_be_p(ip + 4);
+    p->src6 = p->l3 + offsetof(struct ip6_header, ip6_src);
+    p->dst6 = p->l3 + offsetof(struct ip6_header, ip6_dst);
+    p->l3_end = at + payload;
     next = ip[6];
     for (unsigned i = 0; i < IP6_EXT_MAX; i++) {
+        size_t len;
+
         if (next == IP6_FRAGMENT) {
             p->ipv6_ext = p->fragment = true;
             return;
@@ -72,11 +124,16 @@ static void parse_ip6(IGBLitePacket *p)
             return;
         }
         p->ipv6_ext = true;
-        if (p->l3_end - at < 8 || (p->data[at + 1] + 1) * 8 > p->l3_end - at) {
+        if (p->l3_end - at < 8) {
             return;
         }
+        len = (p->data[at + 1] + 1) * 8;
+        if (len > p->l3_end - at) {
+            return;
+        }
+        parse_ip6_ext(p, next, at, len);
         next = p->data[at];
-        at += (p->data[at + 1] + 1) * 8;
+        at += len;
     }
 }
 
@@ -180,56 +237,77 @@ static uint32_t toeplitz(IGBLiteState *s, const uint8_t *input, size_t len)
     return hash;
 }
 
-/*
- * Which hash MRQC selects for this packet: that of layer 4 if it may be used, else that of layer 3.
- */
-static unsigned hash_type(IGBLiteState *s, const IGBLitePacket *p)
+static unsigned hash_type4(IGBLiteState *s, const IGBLitePacket *p)
 {
-    bool ex = p->ipv6_ext && !IGB_LITE_GET(s, RFCTL, IPV6_EX_DIS);
-
-    if (p->ipv4) {
-        if (p->tcp && IGB_LITE_GET(s, MRQC, TCP_IPV4)) {
-            return RSS_TCP4;
-        }
-        if (p->udp && IGB_LITE_GET(s, MRQC, UDP_IPV4)) {
-            return RSS_UDP4;
-        }
-        return IGB_LITE_GET(s, MRQC, IPV4) ? RSS_IP4 : RSS_NONE;
+    if (p->tcp && IGB_LITE_GET(s, MRQC, TCP_IPV4)) {
+        return RSS_TCP4;
     }
-    if (p->ipv6) {
-        bool tcp6 = p->ipv6_ext
-                        ? ex && IGB_LITE_GET(s, MRQC, TCP_IPV6_EX)
-                        : IGB_LITE_GET(s, MRQC, TCP_IPV6) || IGB_LITE_GET(s, MRQC, TCP_IPV6_EX);
-
-        if (p->tcp && tcp6) {
-            return RSS_TCP6;
-        }
-        if (p->udp && !p->ipv6_ext && IGB_LITE_GET(s, MRQC, UDP_IPV6)) {
-            return RSS_UDP6;
-        }
-        if (ex && IGB_LITE_GET(s, MRQC, IPV6_EX)) {
-            return RSS_IP6_EX;
-        }
-        return IGB_LITE_GET(s, MRQC, IPV6) ? RSS_IP6 : RSS_NONE;
+    if (p->udp && IGB_LITE_GET(s, MRQC, UDP_IPV4)) {
+        return RSS_UDP4;
     }
-    return RSS_NONE;
+    return IGB_LITE_GET(s, MRQC, IPV4) ? RSS_IP4 : RSS_NONE;
 }
 
-/* The packet's RSS hash and its type; 0 and type 0 if RSS is off (MRQC) or has no hash for it. */
+/*
+ * Without extension headers the EX hashes are the plain ones. With them the plain hash of layer 4
+ * is not used, and with RFCTL.IPV6_EX_DIS none that looks behind them.
+ */
+static unsigned hash_type6(IGBLiteState *s, const IGBLitePacket *p)
+{
+    bool tcp_ex = IGB_LITE_GET(s, MRQC, TCP_IPV6_EX), udp_ex = IGB_LITE_GET(s, MRQC, UDP_IPV6_EX);
+    bool ip_ex = IGB_LITE_GET(s, MRQC, IPV6_EX), ip = IGB_LITE_GET(s, MRQC, IPV6);
+
+    if (!p->ipv6_ext) {
+        if (p->tcp && (tcp_ex || IGB_LITE_GET(s, MRQC, TCP_IPV6))) {
+            return RSS_TCP6;
+        }
+        if (p->udp && (udp_ex || IGB_LITE_GET(s, MRQC, UDP_IPV6))) {
+            return RSS_UDP6;
+        }
+        return ip || ip_ex ? RSS_IP6 : RSS_NONE;
+    }
+    if (!IGB_LITE_GET(s, RFCTL, IPV6_EX_DIS)) {
+        if (p->tcp && tcp_ex) {
+            return RSS_TCP6_EX;
+        }
+        if (p->udp && udp_ex) {
+            return RSS_UDP6_EX;
+        }
+        if (ip_ex) {
+            return RSS_IP6_EX;
+        }
+    }
+    return ip ? RSS_IP6 : RSS_NONE;
+}
+
+/*
+ * The packet's RSS hash and its type: that of layer 4 if MRQC has it and it may be used, else that
+ * of layer 3. 0 and type 0 if RSS is off or has no hash for it.
+ */
 uint32_t igb_lite_rss_hash(IGBLiteState *s, const IGBLitePacket *p, unsigned *type)
 {
     uint8_t input[IGB_LITE_HASH_LEN];
-    size_t len, from;
+    size_t len;
     uint32_t hash;
 
-    *type = IGB_LITE_GET(s, MRQC, ENABLE) == 2 ? hash_type(s, p) : RSS_NONE;
+    *type = RSS_NONE;
+    if (IGB_LITE_GET(s, MRQC, ENABLE) == 2 && (p->ipv4 || p->ipv6)) {
+        *type = p->ipv4 ? hash_type4(s, p) : hash_type6(s, p);
+    }
     if (*type == RSS_NONE) {
         return 0;
     }
-    len = p->ipv4 ? 8 : 32;
-    from = p->l3 +
-           (p->ipv4 ? offsetof(struct ip_header, ip_src) : offsetof(struct ip6_header, ip6_src));
-    memcpy(input, p->data + from, len);
+    if (p->ipv4) {
+        memcpy(input, p->data + p->l3 + offsetof(struct ip_header, ip_src), 8);
+        len = 8;
+    } else {
+        bool ex = *type == RSS_IP6_EX || *type == RSS_TCP6_EX || *type == RSS_UDP6_EX;
+        const uint8_t *ip = p->data + p->l3;
+
+        memcpy(input, ex ? p->data + p->src6 : ip + offsetof(struct ip6_header, ip6_src), 16);
+        memcpy(input + 16, ex ? p->data + p->dst6 : ip + offsetof(struct ip6_header, ip6_dst), 16);
+        len = 32;
+    }
     if (*type != RSS_IP4 && *type != RSS_IP6 && *type != RSS_IP6_EX) {
         memcpy(input + len, p->data + p->l4, 4);
         len += 4;

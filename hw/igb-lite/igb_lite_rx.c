@@ -109,6 +109,9 @@ static unsigned prepare(IGBLiteState *s, RxFrame *f, bool loopback)
     f->info = IGB_LITE_GET(s, RXCSUM, PCSD) ? FIELD_DP64(f->info, RX_INFO, RSS_HASH, hash)
                                             : FIELD_DP64(f->info, RX_INFO, IP_ID, p->ip_id);
     f->status = checksum_status(s, p) | (loopback ? R_RX_STATUS_LB_MASK : 0);
+    if (unlikely(IGB_LITE_GET(s, TSYNCRXCTL, ENABLE)) && igb_lite_time_received(s, p)) {
+        f->status |= R_RX_STATUS_TS_MASK;
+    }
     if (p->vlan && IGB_LITE_GET(s, CTRL, VME)) {
         f->status = FIELD_DP64(f->status | R_RX_STATUS_VP_MASK, RX_STATUS, VLAN, p->vlan_tag);
         add_part(f, p->data, 12);

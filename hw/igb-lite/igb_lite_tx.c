@@ -217,6 +217,9 @@ static void send_packet(IGBLiteState *s, unsigned q, const TxPacket *p)
     bool tagged = FIELD_EX32(p->cmd, TX_CMD, VLE);
     uint8_t *frame = s->tx_buf + HEADROOM;
 
+    if (extended && FIELD_EX32(p->cmd, TX_CMD, TSTAMP)) {
+        igb_lite_time_sent(s);
+    }
     if (extended && FIELD_EX32(p->cmd, TX_CMD, TSE)) {
         segment(s, p, &l);
         return;

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
  * igb-lite: migration. The stream has the table's registers one after the other, the PHY, the NVM,
- * what interrupts are owed and held back, and the transmit contexts. No half-gathered packet is
+ * what interrupts are owed and held back, SYSTIM and the transmit contexts. No half-gathered packet is
  * state (see igb_lite_tx.c), no derived table is sent, and what the stream says about indices is
  * checked where it is used, as if the guest had written it.
  */
@@ -54,5 +54,6 @@ const VMStateDescription igb_lite_vmstate = {
         VMSTATE_INT64_ARRAY(quiet_until, IGBLiteState, IGB_LITE_VECTORS),
         VMSTATE_STRUCT_2DARRAY(tx_ctx, IGBLiteState, IGB_LITE_QUEUES, 2, 1, vmstate_context,
                                IGBLiteTxContext),
+        VMSTATE_UINT64(systim, IGBLiteState), VMSTATE_INT64(systim_since, IGBLiteState),
         VMSTATE_UINT64(guest_errors, IGBLiteState), VMSTATE_END_OF_LIST()}};
 /* clang-format on */

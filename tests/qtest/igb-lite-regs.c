@@ -168,7 +168,7 @@ static void test_narrow_access(void)
 
 static void test_unknown_offsets(void)
 {
-    static const uint32_t offsets[] = {0x4, 0x4038, 0x2840, 0x28c0, 0xb608, 0xc400, 0x1fffc};
+    static const uint32_t offsets[] = {0x4, 0x4038, 0x2840, 0x28c0, 0xb60c, 0xc400, 0x1fffc};
     Nic *n = nic_start();
 
     for (unsigned i = 0; i < G_N_ELEMENTS(offsets); i++) {
