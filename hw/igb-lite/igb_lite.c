@@ -34,6 +34,8 @@
 static void device_reset(IGBLiteState *s)
 {
     trace_igb_lite_reset("device");
+    igb_lite_log(s, "reset", "\"what\":\"device\"");
+    igb_lite_write_back_forget(s, false, -1);
     igb_lite_tx_reset(s);
     igb_lite_rx_reset(s);
     igb_lite_irq_reset(s);
@@ -64,6 +66,8 @@ void igb_lite_leave(IGBLiteState *s)
 void igb_lite_software_reset(IGBLiteState *s)
 {
     trace_igb_lite_reset("CTRL.RST");
+    igb_lite_log(s, "reset", "\"what\":\"CTRL.RST\"");
+    igb_lite_write_back_forget(s, false, -1);
     igb_lite_tx_reset(s);
     igb_lite_rx_reset(s);
     igb_lite_irq_reset(s);
@@ -90,6 +94,8 @@ static void vm_state_changed(void *opaque, bool running, RunState state)
 {
     if (running) {
         resume(opaque);
+    } else {
+        igb_lite_write_back_all(opaque);
     }
 }
 
@@ -173,6 +179,7 @@ static void realize(PCIDevice *pci, Error **errp)
                           &DEVICE(s)->mem_reentrancy_guard, s);
     qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
     igb_lite_dma_realize(s);
+    igb_lite_write_back_realize(s);
     igb_lite_phy_realize(s);
     igb_lite_irq_realize(s);
     igb_lite_rx_realize(s);
@@ -188,6 +195,7 @@ static void release(IGBLiteState *s)
     igb_lite_rx_unrealize(s);
     igb_lite_irq_unrealize(s);
     igb_lite_phy_unrealize(s);
+    igb_lite_write_back_unrealize(s);
     g_free(s->saved);
 }
 
@@ -252,7 +260,14 @@ static void instance_init(Object *obj)
 
     device_add_bootindex_property(obj, &s->conf.bootindex, "bootindex", "/ethernet-phy@0",
                                   DEVICE(obj));
+    igb_lite_log_init(s);
+    igb_lite_fault_init(s);
     object_property_add_uint64_ptr(obj, "guest-errors", &s->guest_errors, OBJ_PROP_FLAG_READ);
+}
+
+static void instance_finalize(Object *obj)
+{
+    igb_lite_log_finalize(IGB_LITE(obj));
 }
 
 static const TypeInfo type_info = {
@@ -261,6 +276,7 @@ static const TypeInfo type_info = {
     .instance_size = sizeof(IGBLiteState),
     .class_init = class_init,
     .instance_init = instance_init,
+    .instance_finalize = instance_finalize,
     .interfaces = (InterfaceInfo[]){{INTERFACE_PCIE_DEVICE}, {}},
 };
 

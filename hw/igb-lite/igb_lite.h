@@ -6,7 +6,7 @@
  * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and
  * bottom halves on the main loop's. The parts: igb_lite.c (PCI, reset, properties), _mmio.c
  * (registers), _dma.c, _vmstate.c (migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
- * messages), _phy.c (PHY, link, NVM), _time.c (SYSTIM), _stats.c (counters).
+ * messages), _phy.c (PHY, link, NVM), _time.c (SYSTIM), _writeback.c (descriptors back to the driver), _fault.c, _log.c (events), _stats.c (counters).
  *
  * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
  * frame or a guarded bottom half of ours is in progress; timers are not covered, so ours only
@@ -46,6 +46,36 @@ typedef struct IGBLiteTxContext {
     uint32_t type_cmd;
     uint32_t mss_l4len_idx;
 } IGBLiteTxContext;
+
+/* Faults that can be asked for; see igb_lite_fault.c. */
+typedef enum IGBLiteFault {
+    IGB_LITE_FAULT_IRQ_DROP,
+    IGB_LITE_FAULT_IRQ_DELAY,
+    IGB_LITE_FAULT_IRQ_REPEAT,
+    IGB_LITE_FAULT_WB_DELAY,
+    IGB_LITE_FAULT_DESC_CORRUPT,
+    IGB_LITE_FAULT_RX_CORRUPT,
+    IGB_LITE_FAULT_TX_CORRUPT,
+    IGB_LITE_FAULTS,
+} IGBLiteFault;
+
+typedef struct IGBLiteFaultState {
+    uint32_t every; /* 0: off */
+    uint32_t seen;  /* occasions */
+} IGBLiteFaultState;
+
+/* A descriptor on its way back to the driver; see igb_lite_writeback.c. */
+typedef struct IGBLiteWriteBack {
+    bool tx;
+    bool head_only; /* 32 bits of status at addr: TX head write-back */
+    unsigned queue;
+    uint32_t index;  /* in the ring */
+    uint64_t addr;   /* of the descriptor */
+    uint64_t info;   /* RX: its first half */
+    uint64_t status; /* its second half */
+} IGBLiteWriteBack;
+
+typedef struct IGBLiteHeld IGBLiteHeld;
 
 /* A stretch of the bus master's address space; see igb_lite_dma.c. */
 typedef struct IGBLiteWindow {
@@ -93,6 +123,7 @@ struct IGBLiteState {
     uint32_t rx_stuck; /* queues whose frame has waited in vain: they lose frames */
 
     QEMUBH *tx_bh;
+    unsigned tx_queue; /* whose packet is being sent */
     uint32_t tx_ready; /* queues whose ring may hold work */
     IGBLiteTxContext tx_ctx[IGB_LITE_QUEUES][2];
     uint8_t tx_buf[IGB_LITE_TSO_MAX];
@@ -103,6 +134,25 @@ struct IGBLiteState {
 
     bool rss_stale; /* rss_table does not match RSSRK */
     uint32_t rss_table[IGB_LITE_HASH_LEN][256];
+
+    FILE *log; /* property event-log, NULL when off */
+    char *log_path;
+    uint64_t log_limit; /* property: bytes */
+    uint64_t log_bytes, log_seq;
+    bool log_full, log_flushing;
+
+    IGBLiteFaultState faults[IGB_LITE_FAULTS];
+    uint32_t fault_stall[2];         /* property: queues that stand still, RX and TX */
+    uint32_t fault_delay_us;         /* property */
+    uint64_t fault_seed;             /* property */
+    uint64_t fault_state;            /* of the random numbers */
+    uint64_t fault_count;            /* property: how many faults there were */
+    uint32_t irq_delayed;            /* vectors whose message is held back by a fault */
+    bool rx_corrupted;               /* so was the frame that waits, by a fault */
+    QTAILQ_HEAD(, IGBLiteHeld) held; /* write-backs */
+    unsigned held_count;
+    QEMUTimer *held_timer;
+    QEMUBH *held_bh;
 
     uint64_t guest_errors; /* property: bad programming that was noticed */
     VMChangeStateEntry *vm_state;
@@ -133,6 +183,39 @@ typedef struct IGBLitePacket {
         (s)->guest_errors++;                                                        \
         qemu_log_mask(LOG_GUEST_ERROR, TYPE_IGB_LITE ": " fmt "\n", ##__VA_ARGS__); \
     } while (0)
+
+/* A line in the event log, if there is one. */
+#define igb_lite_log(s, event, ...)                      \
+    do {                                                 \
+        if (unlikely((s)->log)) {                        \
+            igb_lite_log_event((s), event, __VA_ARGS__); \
+        }                                                \
+    } while (0)
+
+/* igb_lite_log.c */
+void igb_lite_log_init(IGBLiteState *s);
+void igb_lite_log_finalize(IGBLiteState *s);
+void G_GNUC_PRINTF(3, 4)
+    igb_lite_log_event(IGBLiteState *s, const char *event, const char *fields, ...);
+
+/* igb_lite_fault.c */
+void igb_lite_fault_init(IGBLiteState *s);
+uint32_t igb_lite_fault_random(IGBLiteState *s);
+bool igb_lite_fault_strikes(IGBLiteState *s, IGBLiteFault fault);
+void igb_lite_fault_corrupt(IGBLiteState *s, uint8_t *frame, size_t len);
+
+/* Is this an occasion on which the fault happens? */
+static inline bool igb_lite_fault(IGBLiteState *s, IGBLiteFault fault)
+{
+    return unlikely(s->faults[fault].every) && igb_lite_fault_strikes(s, fault);
+}
+
+/* igb_lite_writeback.c */
+void igb_lite_write_back_realize(IGBLiteState *s);
+void igb_lite_write_back_unrealize(IGBLiteState *s);
+bool igb_lite_write_back(IGBLiteState *s, IGBLiteWriteBack *wb);
+void igb_lite_write_back_all(IGBLiteState *s);
+void igb_lite_write_back_forget(IGBLiteState *s, bool tx, int queue);
 
 /* igb_lite.c */
 void igb_lite_enter(IGBLiteState *s);

@@ -90,6 +90,11 @@ static IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
     return w && window_has(w, addr, len) ? w : NULL;
 }
 
+static void log_dma(IGBLiteState *s, const char *dir, uint64_t addr, size_t len)
+{
+    igb_lite_log(s, "dma", "\"dir\":\"%s\",\"addr\":\"0x%" PRIx64 "\",\"len\":%zu", dir, addr, len);
+}
+
 /*
  * Guest memory to read from without a copy, or NULL if there is none at addr. For callers with the
  * RCU read lock. The guest may change what is there at any time.
@@ -102,6 +107,7 @@ const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len)
         return NULL;
     }
     trace_igb_lite_dma_read(addr, len);
+    log_dma(s, "read", addr, len);
     return w->cache.ptr + (addr - w->base);
 }
 
@@ -121,6 +127,7 @@ bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len)
     IGBLiteWindow *w = window_find(s, addr, len);
 
     trace_igb_lite_dma_read(addr, len);
+    log_dma(s, "read", addr, len);
     if (w) {
         memcpy(buf, w->cache.ptr + (addr - w->base), len);
         return true;
@@ -133,6 +140,7 @@ bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t 
     IGBLiteWindow *w = window_find(s, addr, len);
 
     trace_igb_lite_dma_write(addr, len);
+    log_dma(s, "write", addr, len);
     if (w) {
         memcpy(w->cache.ptr + (addr - w->base), buf, len);
         address_space_cache_invalidate(&w->cache, addr - w->base, len);
@@ -149,6 +157,7 @@ bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value)
     MemTxResult result = MEMTX_ERROR;
 
     trace_igb_lite_dma_publish(addr, value);
+    log_dma(s, "write", addr, sizeof(value));
     smp_wmb();
     if (w && addr % sizeof(value) == 0) {
         qatomic_set((uint64_t *)(w->cache.ptr + (addr - w->base)), cpu_to_le64(value));

@@ -90,6 +90,35 @@ void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q)
     }
 }
 
+/* A message leaves, unless a fault prevents it. All state is up to date before. */
+static void notify(IGBLiteState *s, unsigned vector)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+
+    igb_lite_log(s, "interrupt", "\"vector\":%u,\"masked\":%s", vector,
+                 msix_is_masked(pci, vector) ? "true" : "false");
+    if (igb_lite_fault(s, IGB_LITE_FAULT_IRQ_DROP)) {
+        return;
+    }
+    msix_notify(pci, vector);
+    if (!s->gone && igb_lite_fault(s, IGB_LITE_FAULT_IRQ_REPEAT)) {
+        msix_notify(pci, vector);
+    }
+}
+
+/* The fault that lets a message wait, once. */
+static void delay(IGBLiteState *s, unsigned vector, int64_t now)
+{
+    uint32_t bit = 1u << vector;
+
+    if (s->irq_delayed & bit) {
+        s->irq_delayed &= ~bit;
+    } else if (igb_lite_fault(s, IGB_LITE_FAULT_IRQ_DELAY)) {
+        s->irq_delayed |= bit;
+        s->quiet_until[vector] = now + s->fault_delay_us * (int64_t)SCALE_US;
+    }
+}
+
 static void send_message(IGBLiteState *s, unsigned vector, int64_t now)
 {
     uint32_t bit = 1u << vector;
@@ -106,7 +135,7 @@ static void send_message(IGBLiteState *s, unsigned vector, int64_t now)
     igb_lite_count(s, R_IAC, 1);
     trace_igb_lite_msix(vector, s->mac[R_EICR], s->mac[R_EIMS],
                         msix_is_masked(PCI_DEVICE(s), vector));
-    msix_notify(PCI_DEVICE(s), vector);
+    notify(s, vector);
 }
 
 /*
@@ -124,7 +153,7 @@ void igb_lite_irq_deliver(IGBLiteState *s)
         s->owed &= ~OWED_LEGACY;
         if (!msix_mode(s)) {
             trace_igb_lite_msix(0, s->mac[R_ICR], s->mac[R_IMS], msix_is_masked(PCI_DEVICE(s), 0));
-            msix_notify(PCI_DEVICE(s), 0);
+            notify(s, 0);
         }
     }
     now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
@@ -136,7 +165,12 @@ void igb_lite_irq_deliver(IGBLiteState *s)
         if (vector >= IGB_LITE_VECTORS) {
             igb_lite_guest_error(s, "interrupt for vector %u of %u", vector, IGB_LITE_VECTORS);
             s->owed &= ~(1u << vector);
-        } else if (s->quiet_until[vector] > now) {
+            continue;
+        }
+        if (s->quiet_until[vector] <= now) {
+            delay(s, vector, now);
+        }
+        if (s->quiet_until[vector] > now) {
             trace_igb_lite_irq_wait(vector, s->quiet_until[vector] - now);
             next = MIN(next, s->quiet_until[vector]);
         } else {
@@ -250,6 +284,7 @@ void igb_lite_irq_reset(IGBLiteState *s)
     timer_del(s->irq_timer);
     qemu_bh_cancel(s->irq_bh);
     s->owed = 0;
+    s->irq_delayed = 0;
     memset(s->quiet_until, 0, sizeof(s->quiet_until));
     if (!s->gone) {
         pci_set_irq(PCI_DEVICE(s), 0);

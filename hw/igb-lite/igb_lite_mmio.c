@@ -105,8 +105,11 @@ static void srrctl_stored(IGBLiteState *s, unsigned q)
 /* RDT, RXDCTL: notices a ring that cannot be used when it is made, not at the first frame. */
 static void rx_ring_stored(IGBLiteState *s, unsigned q)
 {
+    igb_lite_log(s, "tail", "\"dir\":\"rx\",\"queue\":%u,\"tail\":%u", q, IGB_LITE_Q(s, RDT, q));
     igb_lite_rx_kick(s, 1u << q);
-    if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
+    if (!FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
+        igb_lite_write_back_forget(s, false, q);
+    } else {
         igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
                            IGB_LITE_Q(s, RDT, q));
     }
@@ -114,6 +117,10 @@ static void rx_ring_stored(IGBLiteState *s, unsigned q)
 
 static void tx_ring_stored(IGBLiteState *s, unsigned q)
 {
+    igb_lite_log(s, "tail", "\"dir\":\"tx\",\"queue\":%u,\"tail\":%u", q, IGB_LITE_Q(s, TDT, q));
+    if (!FIELD_EX32(IGB_LITE_Q(s, TXDCTL, q), TXDCTL, ENABLE)) {
+        igb_lite_write_back_forget(s, true, q);
+    }
     igb_lite_tx_kick(s, 1u << q);
 }
 

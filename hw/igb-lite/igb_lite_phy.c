@@ -78,6 +78,7 @@ static void set_link(IGBLiteState *s, bool up)
     if (s->link_up != up) {
         s->link_up = up;
         trace_igb_lite_link(up);
+        igb_lite_log(s, "link", "\"up\":%s", up ? "true" : "false");
         igb_lite_rx_kick(s, UINT32_MAX);
         igb_lite_irq_other(s, R_ICR_LSC_MASK);
     }

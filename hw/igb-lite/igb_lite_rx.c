@@ -131,6 +131,7 @@ static void missed(IGBLiteState *s, unsigned q)
 {
     bool drop_en = FIELD_EX32(IGB_LITE_Q(s, SRRCTL, q), SRRCTL, DROP_EN);
 
+    igb_lite_log(s, "rx-missed", "\"queue\":%u", q);
     trace_igb_lite_rx_missed(q, IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
     igb_lite_count(s, drop_en ? R_RQDPC + q * 0x10 : R_MPC, 1);
     if (!s->rx_retry) {
@@ -148,6 +149,7 @@ static bool may_wait(IGBLiteState *s, unsigned q)
 
 static void begin_wait(IGBLiteState *s, unsigned q)
 {
+    igb_lite_log(s, "rx-wait", "\"queue\":%u", q);
     trace_igb_lite_rx_wait(q, IGB_LITE_Q(s, RDH, q), IGB_LITE_Q(s, RDT, q));
     s->rx_waiting = true;
     s->rx_wait_queue = q;
@@ -214,32 +216,29 @@ static bool copy_out(IGBLiteState *s, const RxFrame *f, size_t at, uint64_t addr
     return true;
 }
 
-/*
- * Writes back n descriptors: types and hash first, then status and length as one store, so that a
- * driver sees all or nothing.
- */
-static void publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
+/* Writes back n descriptors. False if the last has to wait, and with it the interrupt. */
+static bool publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
                     const uint64_t *buffers, unsigned n)
 {
-    uint32_t head = IGB_LITE_Q(s, RDH, q);
+    IGBLiteWriteBack wb = {.queue = q, .index = IGB_LITE_Q(s, RDH, q)};
     size_t at = 0, each = buffer_size(s, q);
+    bool done = true;
 
     for (unsigned i = 0; i < n; i++) {
         bool last = i == n - 1;
         size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
-        uint64_t info = cpu_to_le64(last ? f->info : 0);
-        uint64_t status = R_RX_STATUS_DD_MASK | (last ? f->status | R_RX_STATUS_EOP_MASK : 0);
-        uint64_t slot = ring_slot(s, q, head);
 
-        status = FIELD_DP64(status, RX_STATUS, LENGTH, len);
+        wb.addr = ring_slot(s, q, wb.index);
+        wb.info = last ? f->info : 0;
+        wb.status = R_RX_STATUS_DD_MASK | (last ? f->status | R_RX_STATUS_EOP_MASK : 0);
+        wb.status = FIELD_DP64(wb.status, RX_STATUS, LENGTH, len);
         at += len;
-        if (igb_lite_dma_write(s, slot, &info, sizeof(info))) {
-            igb_lite_dma_publish(s, slot + 8, status);
-        }
-        trace_igb_lite_rx_done(q, head, le64_to_cpu(info), status);
-        head = (head + 1) % size;
+        done = igb_lite_write_back(s, &wb);
+        trace_igb_lite_rx_done(q, wb.index, wb.info, wb.status);
+        wb.index = (wb.index + 1) % size;
     }
-    IGB_LITE_Q(s, RDH, q) = head;
+    IGB_LITE_Q(s, RDH, q) = wb.index;
+    return done;
 }
 
 /* Copies the frame to the buffers of n descriptors. */
@@ -271,7 +270,7 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
                                   IGB_LITE_Q(s, RDT, q));
     }
     if (size) {
-        n = collect(s, q, size, f, buffers);
+        n = s->fault_stall[0] >> q & 1 ? 0 : collect(s, q, size, f, buffers);
     }
     if (n == 0 && !loopback && may_wait(s, q)) {
         begin_wait(s, q);
@@ -279,9 +278,12 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
     }
     igb_lite_count_seen(s, false, f->packet.len);
     if (n > 0 && fill_buffers(s, q, f, buffers, n)) {
-        publish(s, q, size, f, buffers, n);
+        igb_lite_log(s, "rx-frame", "\"queue\":%u,\"len\":%zu,\"descriptors\":%d", q, f->packet.len,
+                     n);
         igb_lite_count_frame(s, false, f->packet.data, f->packet.len);
-        igb_lite_irq_queue(s, false, q);
+        if (publish(s, q, size, f, buffers, n)) {
+            igb_lite_irq_queue(s, false, q);
+        }
     } else {
         missed(s, q);
     }
@@ -322,6 +324,7 @@ bool igb_lite_rx_frame(IGBLiteState *s, const uint8_t *frame, size_t len, bool l
     }
     if (!igb_lite_wanted(s, &f.packet)) {
         igb_lite_count_seen(s, false, len);
+        igb_lite_log(s, "rx-filtered", "\"len\":%zu", len);
         trace_igb_lite_rx_filtered(len, f.packet.vlan_tag);
         return true;
     }
@@ -335,10 +338,27 @@ bool igb_lite_can_receive(NetClientState *nc)
     return !s->rx_waiting;
 }
 
+/* A copy with a wrong bit, if the fault strikes (for a frame that waited: has struck); or NULL. */
+static uint8_t *corrupted(IGBLiteState *s, const uint8_t *buf, size_t size)
+{
+    uint8_t *copy;
+
+    if (!s->rx_retry) {
+        s->rx_corrupted = igb_lite_fault(s, IGB_LITE_FAULT_RX_CORRUPT);
+    }
+    if (!s->rx_corrupted) {
+        return NULL;
+    }
+    copy = g_memdup2(buf, size);
+    igb_lite_fault_corrupt(s, copy, size);
+    return copy;
+}
+
 /* The net layer has a frame. A short one gets the padding that a sending NIC would have added. */
 ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
 {
     IGBLiteState *s = qemu_get_nic_opaque(nc);
+    g_autofree uint8_t *copy = NULL;
     uint8_t padded[MIN_FRAME] = {};
     bool taken = true;
 
@@ -347,6 +367,10 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
         return size;
     }
     igb_lite_enter(s);
+    if (unlikely(s->faults[IGB_LITE_FAULT_RX_CORRUPT].every)) {
+        copy = corrupted(s, buf, size);
+        buf = copy ?: buf;
+    }
     if (size < sizeof(padded)) {
         memcpy(padded, buf, size);
         taken = igb_lite_rx_frame(s, padded, sizeof(padded), false);

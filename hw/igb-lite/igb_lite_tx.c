@@ -78,6 +78,10 @@ static void emit(IGBLiteState *s, uint8_t *frame, size_t len, bool tagged, uint1
         return;
     }
     trace_igb_lite_tx_frame(len);
+    igb_lite_log(s, "tx-frame", "\"queue\":%u,\"len\":%zu", s->tx_queue, len);
+    if (igb_lite_fault(s, IGB_LITE_FAULT_TX_CORRUPT)) {
+        igb_lite_fault_corrupt(s, start, len);
+    }
     igb_lite_count_seen(s, true, len);
     igb_lite_count_frame(s, true, start, len);
     if (igb_lite_phy_loopback(s) || IGB_LITE_GET(s, RCTL, LBM)) {
@@ -217,6 +221,7 @@ static void send_packet(IGBLiteState *s, unsigned q, const TxPacket *p)
     bool tagged = FIELD_EX32(p->cmd, TX_CMD, VLE);
     uint8_t *frame = s->tx_buf + HEADROOM;
 
+    s->tx_queue = q;
     if (extended && FIELD_EX32(p->cmd, TX_CMD, TSTAMP)) {
         igb_lite_time_sent(s);
     }
@@ -341,26 +346,29 @@ static bool gather(IGBLiteState *s, TxRun *run, TxPacket *p)
  */
 static void retire(IGBLiteState *s, TxRun *run, const TxPacket *p)
 {
-    uint32_t wb = IGB_LITE_Q(s, TDWBAL, run->q);
-    bool head_wb = FIELD_EX32(wb, TDWBAL, HEAD_WB), any = false;
+    uint32_t base = IGB_LITE_Q(s, TDWBAL, run->q);
+    IGBLiteWriteBack wb = {
+        .tx = true, .queue = run->q, .head_only = FIELD_EX32(base, TDWBAL, HEAD_WB)};
+    bool any = false;
 
     for (unsigned i = 0; i < p->descs; i++) {
         if (p->write_back[i]) {
             any = true;
-            if (!head_wb) {
-                igb_lite_dma_publish(s, ring_slot(s, run->q, run->head) + 8, p->write_back[i]);
+            if (!wb.head_only) {
+                wb.index = run->head;
+                wb.addr = ring_slot(s, run->q, run->head);
+                wb.status = p->write_back[i];
+                run->raise |= igb_lite_write_back(s, &wb);
             }
         }
         run->head = (run->head + 1) % run->size;
     }
     IGB_LITE_Q(s, TDH, run->q) = run->head;
-    if (any && head_wb) {
-        uint32_t head = cpu_to_le32(run->head);
-
-        igb_lite_dma_write(s, (uint64_t)IGB_LITE_Q(s, TDWBAH, run->q) << 32 | (wb & ~3u), &head,
-                           sizeof(head));
+    if (any && wb.head_only) {
+        wb.index = wb.status = run->head;
+        wb.addr = (uint64_t)IGB_LITE_Q(s, TDWBAH, run->q) << 32 | (base & ~3u);
+        run->raise |= igb_lite_write_back(s, &wb);
     }
-    run->raise |= any;
 }
 
 /*
@@ -372,7 +380,7 @@ static void run_queue(IGBLiteState *s, unsigned q, int budget)
     TxRun run = {.q = q, .head = IGB_LITE_Q(s, TDH, q), .tail = IGB_LITE_Q(s, TDT, q)};
     TxPacket packet;
     bool more = IGB_LITE_GET(s, TCTL, EN) && FIELD_EX32(IGB_LITE_Q(s, TXDCTL, q), TXDCTL, ENABLE) &&
-                run.head != run.tail;
+                run.head != run.tail && !(s->fault_stall[1] >> q & 1);
 
     if (more) {
         run.size = igb_lite_ring_size(s, IGB_LITE_Q(s, TDLEN, q), run.head, run.tail);
