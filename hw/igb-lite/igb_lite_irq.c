@@ -90,19 +90,22 @@ void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q)
     }
 }
 
+static void notify_once(IGBLiteState *s, unsigned vector)
+{
+    igb_lite_log(s, "interrupt", "\"vector\":%u,\"masked\":%s", vector,
+                 msix_is_masked(PCI_DEVICE(s), vector) ? "true" : "false");
+    msix_notify(PCI_DEVICE(s), vector);
+}
+
 /* A message leaves, unless a fault prevents it. All state is up to date before. */
 static void notify(IGBLiteState *s, unsigned vector)
 {
-    PCIDevice *pci = PCI_DEVICE(s);
-
-    igb_lite_log(s, "interrupt", "\"vector\":%u,\"masked\":%s", vector,
-                 msix_is_masked(pci, vector) ? "true" : "false");
     if (igb_lite_fault(s, IGB_LITE_FAULT_IRQ_DROP)) {
         return;
     }
-    msix_notify(pci, vector);
-    if (!s->gone && igb_lite_fault(s, IGB_LITE_FAULT_IRQ_REPEAT)) {
-        msix_notify(pci, vector);
+    notify_once(s, vector);
+    if (igb_lite_fault(s, IGB_LITE_FAULT_IRQ_REPEAT) && !s->gone) {
+        notify_once(s, vector);
     }
 }
 

@@ -17,6 +17,8 @@ int main(int argc, char **argv)
     igb_lite_add_irq_tests();
     igb_lite_add_error_tests();
     igb_lite_add_beside_tests();
+    igb_lite_add_log_tests();
+    igb_lite_add_fault_tests();
     igb_lite_add_rss6_tests();
     igb_lite_add_systim_tests();
     igb_lite_add_wait_tests();

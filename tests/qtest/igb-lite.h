@@ -122,6 +122,8 @@ void igb_lite_add_rx_tests(void);
 void igb_lite_add_filter_tests(void);
 void igb_lite_add_irq_tests(void);
 void igb_lite_add_error_tests(void);
+void igb_lite_add_log_tests(void);
+void igb_lite_add_fault_tests(void);
 void igb_lite_add_rss6_tests(void);
 void igb_lite_add_systim_tests(void);
 void igb_lite_add_wait_tests(void);
