@@ -15,7 +15,8 @@ constexpr int EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3;
 /// Bits of events that are no poll events: how to report. EXCLUSIVE is of Linux 4.5.
 constexpr u32 EPOLLEXCLUSIVE = 1u << 28, EPOLLWAKEUP = 1u << 29, EPOLLONESHOT = 1u << 30,
               EPOLLET = 1u << 31;
-/// Longest chain of epolls that watch epolls (row E-23; ELOOP beyond).
+/// Longest chain of epolls that watch epolls: steps from one to the next (ELOOP beyond), as recent Linux counts them; 3.10 only looked
+/// downwards.
 constexpr unsigned EP_MAX_NESTS = 4;
 
 /// A new eventpoll behind a new descriptor (flags: O_CLOEXEC). EMFILE, ENFILE, ENOMEM. Linux sys_epoll_create1. [P]

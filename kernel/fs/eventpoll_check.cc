@@ -82,7 +82,7 @@ int ep_loop_check(eventpoll *ep, file *target)
 {
     walk++;
     int below = depth_below(ep_of(target), ep, 0);
-    return below < 0 || depth_above(ep, 0) + 1 + static_cast<unsigned>(below) > EP_MAX_NESTS + 1
+    return below < 0 || depth_above(ep, 0) + 1 + static_cast<unsigned>(below) > EP_MAX_NESTS
                ? -ELOOP
                : 0;
 }
