@@ -67,6 +67,8 @@ void fput(file *f)
         eventpoll_release_file(f);
     if (f->f_op && f->f_op->release)
         f->f_op->release(f->f_inode, f);
+    if (f->f_mode & FMODE_WRITER)
+        put_write_access(f->f_inode);
     dentry *d = f->f_dentry;
     mount *m = f->f_mnt;
     kmem_cache_delete(filp_cache, f);

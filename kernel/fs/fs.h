@@ -36,6 +36,8 @@ constexpr u32 O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0
               O_SYNC = 04010000, O_PATH = 010000000;
 /// file::f_mode: what the file was opened for; FMODE_PATH: only names a place (O_PATH).
 constexpr u32 FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4;
+/// It counts in inode::writecount.
+constexpr u32 FMODE_WRITER = 8;
 /// Permission bits of inode_permission() and access(2).
 constexpr u32 MAY_EXEC = 1, MAY_WRITE = 2, MAY_READ = 4;
 constexpr bool s_isdir(u32 m)
@@ -164,7 +166,8 @@ struct inode : pinned {
     void *private_data = nullptr;
     /// Called when the last reference goes; frees the object. Null: it came from new_inode().
     void (*destroy)(inode *) = nullptr;
-    super_block *i_sb = nullptr; // null: anonymous (socket, pipe, eventfd)
+    super_block *i_sb = nullptr;    // null: anonymous (socket, pipe, eventfd)
+    std::atomic<s32> writecount{0}; // > 0: open for writing so often; < 0: being executed so often
     mutex i_mutex{"inode.i_mutex"};
 };
 
@@ -254,6 +257,15 @@ public:
 private:
     file *f_ = nullptr;
 };
+
+/// A regular file that is executed cannot be written and the other way round: ETXTBSY. Each get or deny is
+/// followed by its put or allow. Any context.
+result<void> get_write_access(inode *i);
+void put_write_access(inode *i);
+result<void> deny_write_access(inode *i);
+void allow_write_access(inode *i);
+/// RLIMIT_FSIZE for a regular file of `old_size` that is to become `size`: EFBIG and SIGXFSZ. [P]
+result<void> file_size_allowed(u64 size, u64 old_size);
 
 /// Open a path relative to the current task's root/cwd. [P]
 result<file_ptr> filp_open(const char *path, u32 flags, u32 mode);

@@ -116,7 +116,7 @@ result<void> do_mknodat(int dfd, const char *name, u32 mode, u32 rdev)
         break;
     case S_IFCHR:
     case S_IFBLK:
-        if (current()->euid != 0)
+        if (!capable(CAP_MKNOD))
             return error{EPERM};
         break;
     case S_IFDIR:

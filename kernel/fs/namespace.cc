@@ -336,7 +336,7 @@ result<void> do_kern_mount(const char *type, const char *devname, const path &at
 result<void> do_mount(const char *devname, const char *dir, const char *type, u64 flags,
                       const char *data)
 {
-    if (current()->euid != 0)
+    if (!capable(CAP_SYS_ADMIN))
         return error{EPERM};
     if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
         flags &= ~MS_MGC_MSK;
@@ -394,7 +394,7 @@ result<void> do_umount(const char *dir, u32 flags)
 {
     if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
         return error{EINVAL};
-    if (current()->euid != 0)
+    if (!capable(CAP_SYS_ADMIN))
         return error{EPERM};
     nameidata nd;
     TRY_VOID(nd.walk(AT_FDCWD, dir, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW));

@@ -62,6 +62,10 @@ result<file_ptr> dentry_open(const path &p, u32 flags)
     }
     if (!f->f_op)
         return error{ENXIO}; // sockets, block devices: not opened by name
+    if ((f->f_mode & FMODE_WRITE) && s_isreg(i->mode)) {
+        TRY_VOID(get_write_access(i));
+        f->f_mode |= FMODE_WRITER;
+    }
     if (f->f_op->open) {
         f->f_flags |= flags & O_NOCTTY; // concerns the open method only
         auto r = f->f_op->open(i, f.get());

@@ -361,7 +361,7 @@ unsigned pipe_size(file *f)
 result<unsigned> pipe_set_size(file *f, u64 bytes)
 {
     if (bytes > MAX_PAGES * PAGE_SIZE)
-        return error{current()->euid == 0 ? EINVAL : EPERM};
+        return error{capable(CAP_SYS_RESOURCE) ? EINVAL : EPERM};
     if (!bytes)
         return error{EINVAL};
     unsigned want = 1;

@@ -8,6 +8,7 @@
 #include "fs/page_tree.h"
 #include "lib/string.h"
 #include "sched/sched.h"
+#include "sched/signal.h"
 
 namespace
 {
@@ -143,9 +144,15 @@ result<size_t> ramfs_write(file *f, iov_iter &from, u64 *pos)
         *pos = i->size;
     size_t done = 0;
     errno_t why = EFBIG;
-    while (from.count() && *pos < MAX_FILE_SIZE) {
+    u64 limit = MAX_FILE_SIZE;
+    if (const signal_state *s = current()->signal; s && from.count()) {
+        limit = min(limit, read_once(s->rlim[RLIMIT_FSIZE].cur));
+        if (*pos >= limit)
+            TRY_VOID(file_size_allowed(*pos + from.count(), 0));
+    }
+    while (from.count() && *pos < limit) {
         size_t off = *pos % PAGE_SIZE;
-        size_t n = min(min<u64>(from.count(), MAX_FILE_SIZE - *pos), PAGE_SIZE - off);
+        size_t n = min(min<u64>(from.count(), limit - *pos), PAGE_SIZE - off);
         page *p = make_page(i, *pos / PAGE_SIZE);
         if (!p) {
             why = ENOSPC;

@@ -97,7 +97,16 @@ ssize_t mm_read(file *f, void *buf, size_t n, u64 pos)
     auto r = kernel_read(f, buf, n, pos);
     return r ? static_cast<ssize_t>(*r) : -r.err();
 }
-const mm_file_ops file_ops_for_mm{mm_read, get_file, fput, file_page};
+void mm_deny_write_again(file *f)
+{
+    f->f_inode->writecount.fetch_sub(1); // negative already
+}
+void mm_allow_write(file *f)
+{
+    allow_write_access(f->f_inode);
+}
+const mm_file_ops file_ops_for_mm{mm_read,       get_file, fput, file_page, mm_deny_write_again,
+                                  mm_allow_write};
 } // namespace
 
 void vfs_caches_init()

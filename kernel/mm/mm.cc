@@ -94,8 +94,10 @@ void copy_layout(mm_struct *to, const mm_struct *from)
     to->env_end = from->env_end;
     to->def_stack_limit = from->def_stack_limit;
     to->exe_file = from->exe_file;
-    if (to->exe_file)
+    if (to->exe_file) {
         mm_files->get(to->exe_file);
+        mm_files->deny_write_again(to->exe_file);
+    }
 }
 } // namespace
 
@@ -151,8 +153,10 @@ void mm_put(mm_struct *mm)
             dead.add(a);
         }
     }
-    if (mm->exe_file)
+    if (mm->exe_file) {
+        mm_files->allow_write(mm->exe_file);
         mm_files->put(mm->exe_file);
+    }
     arch_pgd_free(mm->pgd);
     mm_tasks->lock_free(mm->lock);
     kmem_cache_delete(mm_cache, mm);

@@ -58,6 +58,9 @@ struct mm_file_ops {
     /// The file's own page `index` with a reference, or null: beyond EOF, no memory, or the file
     /// has no pages (then `read` is used, private mappings only). Optional. [P]
     page *(*get_page)(file *f, u64 index) = nullptr;
+    /// Another mm runs the program `f`, which denies writing it once more; one ends. Optional.
+    void (*deny_write_again)(file *f) = nullptr;
+    void (*allow_write)(file *f) = nullptr;
 };
 extern const mm_file_ops *mm_files;
 

@@ -148,6 +148,8 @@ void sched_yield_current()
         run_queue *rq = this_rq();
         spin_guard<plain> l{rq->lock};
         update_curr(rq, arch_clock_ns());
+        if (rq->curr->rt_priority) [[unlikely]]
+            rq->curr->rt_yields = true;
         // Behind every waiting task, as sched_yield(2) promises for equals.
         for (task_struct *t = rq->tasks.first(); t; t = rq->tasks.next(*t))
             if (static_cast<s64>(t->vruntime - rq->curr->vruntime) > 0)

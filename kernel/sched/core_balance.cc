@@ -96,6 +96,14 @@ void push_task(task_struct *p)
 /// Take one waiting task from `from`, whose lock is held as well.
 static bool pull_one(run_queue *rq, run_queue *from, u64 now)
 {
+    for (task_struct *t = from->rt.first(); t; t = from->rt.next(t)) {
+        if (!(t->cpus_allowed >> rq->cpu & 1))
+            continue;
+        dequeue_task(from, t, now);
+        set_task_cpu(t, rq->cpu);
+        enqueue_task(rq, t, false);
+        return true;
+    }
     for (task_struct *t = from->tasks.first(); t; t = from->tasks.next(*t)) {
         if (!(t->cpus_allowed >> rq->cpu & 1))
             continue;

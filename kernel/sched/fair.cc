@@ -16,11 +16,18 @@ u32 nice_weight(s32 nice)
     return weights[(nice < -20 ? -20 : nice > 19 ? 19 : nice) + 20];
 }
 
+u32 task_weight(const task_struct *p)
+{
+    if (rt_task(p)) [[unlikely]]
+        return 0;
+    return p->policy == SCHED_IDLE ? IDLE_LOAD : nice_weight(p->nice);
+}
+
 static u64 weighted(u64 delta, const task_struct *p)
 {
-    if (p->nice == 0) [[likely]]
+    if (p->nice == 0 && p->policy != SCHED_IDLE) [[likely]]
         return delta;
-    return delta * NICE_0_LOAD / nice_weight(p->nice);
+    return delta * NICE_0_LOAD / task_weight(p);
 }
 
 static bool vruntime_before(u64 a, u64 b)
@@ -32,7 +39,7 @@ static bool vruntime_before(u64 a, u64 b)
 static void update_min_vruntime(run_queue *rq)
 {
     task_struct *first = rq->tasks.first();
-    bool running = rq->curr != rq->idle && rq->curr->on_rq;
+    bool running = rq->curr != rq->idle && rq->curr->on_rq && !rt_task(rq->curr);
     u64 v;
     if (running && first)
         v = vruntime_before(rq->curr->vruntime, first->vruntime) ? rq->curr->vruntime
@@ -58,6 +65,10 @@ void update_curr(run_queue *rq, u64 now)
         return;
     c->exec_start = now;
     c->sum_exec_runtime += delta;
+    if (rt_task(c)) [[unlikely]] {
+        rq->rt.account(now, delta);
+        return;
+    }
     c->vruntime += weighted(delta, c);
     update_min_vruntime(rq);
 }
@@ -65,16 +76,33 @@ void update_curr(run_queue *rq, u64 now)
 /// The time a task may run before others have their turn.
 static u64 slice_of(run_queue *rq, const task_struct *p)
 {
+    if (rt_task(p)) [[unlikely]]
+        return RR_TIMESLICE;
     u64 period =
         rq->nr_running > SCHED_NR_LATENCY ? rq->nr_running * SCHED_MIN_GRANULARITY : SCHED_LATENCY;
-    u64 slice = period * nice_weight(p->nice) / max(rq->load, 1);
+    u64 slice = period * task_weight(p) / max(rq->load, 1);
     return max(slice, SCHED_MIN_GRANULARITY);
+}
+
+/// When the real-time rules ask for another look at the running task.
+static u64 rt_next_look(run_queue *rq, u64 now)
+{
+    u64 period_left = rq->rt.period_start + RT_PERIOD - now;
+    if (static_cast<s64>(period_left) <= 0)
+        period_left = RT_PERIOD;
+    if (!rt_task(rq->curr))
+        return now + period_left;
+    u64 share = rq->rt.time < RT_RUNTIME ? RT_RUNTIME - rq->rt.time : period_left;
+    return now + min(share, RR_TIMESLICE);
 }
 
 /// Competition exists: see that the running task's slice ends. Only the CPU itself can program its timer.
 static void arm_slice(run_queue *rq, u64 now)
 {
     rq->slice_end = now + slice_of(rq, rq->curr);
+    // Real-time tasks wait for their next period, or others for the end of their share.
+    if (rt_task(rq->curr) || !rq->rt.empty()) [[unlikely]]
+        rq->slice_end = min(rq->slice_end, rt_next_look(rq, now));
     if (rq->cpu == smp_processor_id())
         clock_event_at_most(rq->slice_end);
 }
@@ -99,9 +127,11 @@ void enqueue_task(run_queue *rq, task_struct *p, bool wakeup)
     if (wakeup)
         place_waking_task(rq, p);
     p->on_rq = 1;
-    rq->load += nice_weight(p->nice);
+    rq->load += task_weight(p);
     write_once(rq->nr_running, rq->nr_running + 1);
-    if (p != rq->curr)
+    if (p != rq->curr && rt_task(p)) [[unlikely]]
+        rq->rt.insert(p, false);
+    else if (p != rq->curr)
         rq->tasks.insert(*p);
     if (rq->nr_running == 2 && rq->curr != rq->idle) {
         u64 now = arch_clock_ns();
@@ -114,27 +144,50 @@ void enqueue_task(run_queue *rq, task_struct *p, bool wakeup)
 void dequeue_task(run_queue *rq, task_struct *p, u64 now)
 {
     update_curr(rq, now);
-    if (p != rq->curr)
+    if (p != rq->curr && rt_task(p)) [[unlikely]]
+        rq->rt.erase(p);
+    else if (p != rq->curr)
         rq->tasks.erase(*p);
     p->on_rq = 0;
-    rq->load -= nice_weight(p->nice);
+    rq->load -= task_weight(p);
     write_once(rq->nr_running, rq->nr_running - 1);
 }
 
 /// The running task goes back among the waiting ones (if it is still runnable).
 void put_prev_task(run_queue *rq, task_struct *prev)
 {
-    if (prev->on_rq && prev != rq->idle)
-        rq->tasks.insert(*prev);
+    if (!prev->on_rq || prev == rq->idle)
+        return;
+    if (rt_task(prev)) [[unlikely]] {
+        rq->rt.insert(prev, !prev->rt_yields); // preempted: it goes on before its equals
+        prev->rt_yields = false;
+        return;
+    }
+    rq->tasks.insert(*prev);
 }
 
-/// Leftmost task, taken out of the tree, or null. The caller switches to it.
+/// The real-time task that is to run, taken out of its queue, or null.
+static task_struct *pick_rt(run_queue *rq, u64 now)
+{
+    if (rq->rt.empty()) [[likely]]
+        return nullptr;
+    if (rq->rt.throttled(now) && rq->tasks.first())
+        return nullptr;
+    task_struct *p = rq->rt.first();
+    rq->rt.erase(p);
+    return p;
+}
+
+/// Real-time tasks first, then the leftmost one, taken out of the tree, or null. The caller switches to it.
 task_struct *pick_next_task(run_queue *rq, u64 now)
 {
-    task_struct *p = rq->tasks.first();
-    if (!p)
-        return nullptr;
-    rq->tasks.erase(*p);
+    task_struct *p = pick_rt(rq, now);
+    if (!p) [[likely]] {
+        p = rq->tasks.first();
+        if (!p)
+            return nullptr;
+        rq->tasks.erase(*p);
+    }
     p->exec_start = now;
     rq->curr = p;
     rq->slice_start = p->sum_exec_runtime;
@@ -167,10 +220,35 @@ void check_preempt_curr(run_queue *rq, task_struct *p)
     }
     if (c == p)
         return;
+    if (rt_task(p) || rt_task(c)) [[unlikely]] {
+        if (p->rt_priority > c->rt_priority)
+            resched_cpu(rq);
+        return;
+    }
+    if (p->policy != SCHED_OTHER && c->policy != SCHED_IDLE)
+        return; // batch work does not interrupt
     update_curr(rq, arch_clock_ns());
     s64 ahead = static_cast<s64>(c->vruntime - p->vruntime);
     if (ahead > static_cast<s64>(weighted(SCHED_WAKEUP_GRANULARITY, p)))
         resched_cpu(rq);
+}
+
+/// scheduler_tick() when real-time tasks run or wait.
+static void rt_tick(run_queue *rq, u64 now)
+{
+    task_struct *c = rq->curr;
+    bool resched = !rt_task(c) ? !rq->rt.throttled(now) // their next period has begun
+                               : rq->rt.throttled(now) && rq->tasks.first();
+    if (c->policy == SCHED_RR && c->sum_exec_runtime - rq->slice_start >= RR_TIMESLICE &&
+        !rq->rt.queue[c->rt_priority].empty())
+        resched = c->rt_yields = true;
+    u64 slice = slice_of(rq, c);
+    if (!rt_task(c) && c->sum_exec_runtime - rq->slice_start >= slice)
+        resched = true;
+    if (resched)
+        this_cpu()->need_resched = 1;
+    rq->slice_end = min(rt_next_look(rq, now), now + slice);
+    kick_idle_cpu(rq);
 }
 
 /// The slice may be over. Hard IRQ, from timer_interrupt().
@@ -184,6 +262,10 @@ void scheduler_tick()
     }
     u64 now = arch_clock_ns();
     update_curr(rq, now);
+    if (rt_task(rq->curr) || !rq->rt.empty()) [[unlikely]] {
+        rt_tick(rq, now);
+        return;
+    }
     u64 ran = rq->curr->sum_exec_runtime - rq->slice_start;
     u64 slice = slice_of(rq, rq->curr);
     if (ran >= slice) {

@@ -117,6 +117,12 @@ void copy_fields(task_struct *t)
     t->cpus_allowed = me->cpus_allowed;
     t->nice = me->nice;
     t->vruntime = me->vruntime;
+    if (me->reset_on_fork) {
+        t->nice = max(me->nice, 0);
+    } else {
+        t->policy = me->policy;
+        t->rt_priority = me->rt_priority;
+    }
     t->flags = PF_FORKNOEXEC;
     copy_creds(t);
     t->sig.blocked = me->sig.blocked;

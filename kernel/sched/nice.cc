@@ -10,8 +10,9 @@ void sched_set_nice(task_struct *p, s32 nice) NO_THREAD_SAFETY_ANALYSIS
     spin_guard<irqsave> g{p->pi_lock};
     run_queue *rq = lock_task_rq(p);
     if (p->on_rq) {
-        rq->load -= nice_weight(p->nice);
-        rq->load += nice_weight(nice);
+        rq->load -= task_weight(p);
+        p->nice = nice;
+        rq->load += task_weight(p);
     }
     p->nice = nice;
     rq->lock.unlock();

@@ -9,7 +9,7 @@ constexpr u64 CSIGNAL = 0xff, CLONE_VM = 0x100, CLONE_FS = 0x200, CLONE_FILES = 
               CLONE_SIGHAND = 0x800, CLONE_VFORK = 0x4000, CLONE_PARENT = 0x8000,
               CLONE_THREAD = 0x10000, CLONE_NEWNS = 0x20000, CLONE_SETTLS = 0x80000,
               CLONE_PARENT_SETTID = 0x100000, CLONE_CHILD_CLEARTID = 0x200000,
-              CLONE_CHILD_SETTID = 0x1000000, CLONE_NEWMASK = 0x7e020000,
+              CLONE_CHILD_SETTID = 0x1000000, CLONE_NEWMASK = 0x7e020000, CLONE_LEGACY = 0xffffffff,
               CLONE_CLEAR_SIGHAND = 0x100000000;
 
 /// How sched/ reaches what fs/ keeps per process; set at boot by syscall/exec.cc.
@@ -65,6 +65,9 @@ void process_times(task_struct *t, u64 *utime, u64 *stime);
 
 /// Change a task's nice value (-20…19). Any context.
 void sched_set_nice(task_struct *p, s32 nice);
+
+/// Change a task's policy (SCHED_*) and real-time priority (0 for the fair ones). Any context.
+void sched_set_policy(task_struct *p, u8 policy, u8 rt_priority);
 
 /// Futexes. `key` rules and errors as futex(2). Timeout: absolute ktime, ~0 none. [P]
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset);

@@ -11,13 +11,41 @@ constexpr u64 SCHED_LATENCY = 6'000'000;
 constexpr u64 SCHED_MIN_GRANULARITY = 750'000;
 constexpr u64 SCHED_WAKEUP_GRANULARITY = 1'000'000;
 constexpr unsigned SCHED_NR_LATENCY = SCHED_LATENCY / SCHED_MIN_GRANULARITY;
-constexpr u32 NICE_0_LOAD = 1024;
+constexpr u32 NICE_0_LOAD = 1024, IDLE_LOAD = 3;
+// Of the real-time class (kernel/sched/rt.c): time slice of SCHED_RR, and what real-time tasks may take of each period
+// while others wait.
+constexpr u64 RR_TIMESLICE = 100'000'000;
+constexpr u64 RT_PERIOD = 1'000'000'000, RT_RUNTIME = 950'000'000;
+constexpr unsigned MAX_RT_PRIO = 100;
+
+inline bool rt_task(const task_struct *p)
+{
+    return p->rt_priority;
+}
 
 struct by_vruntime {
     bool operator()(const task_struct &a, const task_struct &b) const
     {
         return static_cast<s64>(a.vruntime - b.vruntime) < 0;
     }
+};
+
+/// Waiting real-time tasks, a queue for each priority.
+struct rt_queue {
+    u64 bitmap[2] = {}; // bit n of the whole: queue n has tasks
+    list<task_struct, &task_struct::rt_node> queue[MAX_RT_PRIO];
+    u64 period_start = 0, time = 0; // run time of real-time tasks in this period
+
+    void insert(task_struct *p, bool front);
+    void erase(task_struct *p);
+    /// First of the highest priority, or null.
+    task_struct *first();
+    /// The next one in order, or null.
+    task_struct *next(task_struct *p);
+    bool empty() const { return !(bitmap[0] | bitmap[1]); }
+    /// They have had their share of this period.
+    bool throttled(u64 now) const { return time >= RT_RUNTIME && now - period_start < RT_PERIOD; }
+    void account(u64 now, u64 delta);
 };
 
 /// Runnable tasks of one CPU. `curr` is not in the tree while it runs, but counts in nr_running and load.
@@ -37,6 +65,7 @@ struct alignas(64) run_queue {
     u64 nr_switches = 0;
     u64 nr_quiescent = 0; // calls of schedule(): RCU
     rbtree<task_struct, &task_struct::run_node, by_vruntime> tasks;
+    rt_queue rt;
 };
 extern run_queue run_queues[NR_CPUS];
 /// Bit n: CPU n has reached its idle loop and runs tasks.
@@ -52,6 +81,8 @@ inline run_queue *this_rq()
 
 /// Weight of a nice value (-20…19): each step is worth about 10 % of CPU time.
 u32 nice_weight(s32 nice);
+/// Weight of a task of the fair class; 0: it is a real-time task.
+u32 task_weight(const task_struct *p);
 
 // fair.cc: rq->lock held.
 void update_curr(run_queue *rq, u64 now);

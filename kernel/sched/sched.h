@@ -28,6 +28,8 @@ constexpr unsigned SIGHUP = 1, SIGINT = 2, SIGQUIT = 3, SIGILL = 4, SIGTRAP = 5,
                    SIGXCPU = 24, SIGXFSZ = 25, SIGVTALRM = 26, SIGPROF = 27, SIGWINCH = 28,
                    SIGIO = 29, SIGSYS = 31;
 
+constexpr u8 SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2, SCHED_BATCH = 3, SCHED_IDLE = 5;
+
 struct files_struct;
 struct fs_struct;
 struct signal_state;
@@ -63,6 +65,11 @@ struct task_struct : pinned {
     rb_node run_node; // in the run queue
     u64 vruntime = 0; // ns, weighted
     s32 nice = 0;
+    list_node rt_node;  // in its priority's queue while a real-time task waits
+    u8 policy = 0;      // SCHED_*
+    u8 rt_priority = 0; // 1…99 for SCHED_FIFO and SCHED_RR
+    bool reset_on_fork = false;
+    bool rt_yields = false; // goes behind its equals when it leaves the CPU
     u64 exec_start = 0, sum_exec_runtime = 0;
     u64 utime = 0, stime = 0;             // ns
     std::atomic<u64> nvcsw{0}, nivcsw{0}; // voluntary / involuntary switches

@@ -189,6 +189,11 @@ void enter_handler(pt_regs *regs, unsigned sig, const kernel_siginfo &info,
         return;
     }
     t->sig.restore_saved = false;
+    constexpr u32 SS_DISABLE = 2, SS_AUTODISARM = 1u << 31;
+    if (t->sig.sas_flags & SS_AUTODISARM) {
+        t->sig.sas_sp = t->sig.sas_size = 0;
+        t->sig.sas_flags = SS_DISABLE;
+    }
     u64 mask = t->sig.blocked | act.mask;
     if (!(act.flags & SA_NODEFER))
         mask |= sigmask(sig);

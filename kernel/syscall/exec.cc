@@ -62,11 +62,40 @@ result<void> unshare_files()
     return {};
 }
 
+/// Set-id bits of the file: the ids that the program will run with.
+void prepare_creds(binprm &b)
+{
+    constexpr u32 S_ISUID = 04000, S_ISGID = 02000, S_IXGRP = 010, MS_NOSUID = 2;
+    task_struct *t = current();
+    b.euid = t->euid;
+    b.egid = t->egid;
+    const inode *i = b.exe->f_inode;
+    if (t->cred.no_new_privs || (b.exe->f_mnt && (b.exe->f_mnt->flags & MS_NOSUID)))
+        return;
+    if (i->mode & S_ISUID)
+        b.euid = static_cast<s32>(i->uid);
+    if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+        b.egid = static_cast<s32>(i->gid);
+}
+
+void change_creds(const binprm &b)
+{
+    task_struct *t = current();
+    bool changes = b.euid != t->euid || b.egid != t->egid;
+    t->euid = b.euid;
+    t->egid = b.egid;
+    creds_for_exec();
+    t->signal->dumpable = b.secure() || changes ? 0 : 1;
+    if (changes || b.secure())
+        t->pdeath_signal = 0;
+}
+
 /// From here on the old program is gone.
 void become(binprm &b)
 {
     task_struct *t = current();
     const char *slash = strrchr(b.filename, '/');
+    change_creds(b);
     change_mm(b.mm);
     b.mm = nullptr;
     files_close_on_exec(t->files);
@@ -87,14 +116,15 @@ result<void> load_binary(binprm &b)
         if (n == MAX_INTERPRETERS)
             return error{ELOOP};
     }
+    prepare_creds(b);
     b.mm = mm_alloc();
     if (!b.mm)
         return error{ENOMEM};
     TRY_VOID(setup_arg_pages(b));
     TRY_VOID(load_elf(b));
     TRY_VOID(create_elf_tables(b));
-    b.mm->exe_file = b.exe.get();
-    get_file(b.mm->exe_file);
+    b.mm->exe_file = b.denied; // with its reference and its denial of writes
+    b.denied = nullptr;
     return {};
 }
 
@@ -111,8 +141,24 @@ result<void> do_execve(binprm &b)
 }
 } // namespace
 
+result<void> binprm::deny_write(file *f)
+{
+    TRY_VOID(deny_write_access(f->f_inode));
+    if (denied) { // a script's interpreter takes its place
+        allow_write_access(denied->f_inode);
+        fput(denied);
+    }
+    denied = f;
+    get_file(f);
+    return {};
+}
+
 binprm::~binprm()
 {
+    if (denied) {
+        allow_write_access(denied->f_inode);
+        fput(denied);
+    }
     if (mm)
         mm_put(mm);
     kfree(interp);
@@ -123,9 +169,16 @@ binprm::~binprm()
 
 result<void> open_exec(binprm &b, const char *path)
 {
-    file_ptr f = TRY(filp_open(path, O_RDONLY, 0));
-    if (!s_isreg(f->f_inode->mode) || !(f->f_inode->mode & 0111))
+    // The place first: opening a FIFO would wait, a device act.
+    file_ptr place = TRY(filp_open(path, O_PATH, 0));
+    if (!s_isreg(place->f_inode->mode))
         return error{EACCES};
+    TRY_VOID(inode_permission(place->f_inode, MAY_EXEC));
+    constexpr u32 MS_NOEXEC = 8;
+    if (place->f_mnt && (place->f_mnt->flags & MS_NOEXEC))
+        return error{EACCES};
+    file_ptr f = TRY(dentry_open(::path{place->f_mnt, place->f_dentry}, O_RDONLY));
+    TRY_VOID(b.deny_write(f.get()));
     memset(b.buf, 0, sizeof(b.buf));
     b.buf_len = TRY(kernel_read(f.get(), b.buf, sizeof(b.buf), 0));
     b.exe = std::move(f);

@@ -27,6 +27,12 @@ struct binprm : pinned {
     const char *filename = nullptr; // as given
     char *interp = nullptr; // what is loaded: filename, or the last #! interpreter (kmalloc)
     file_ptr exe;
+    file *denied = nullptr; // nobody may write it; referenced
+    s32 euid = 0, egid = 0; // that the program will have
+    /// Whether it gains rights (AT_SECURE).
+    bool secure() const { return euid != current()->uid || egid != current()->gid; }
+    /// Deny writing to `f` instead of what was denied before: ETXTBSY.
+    result<void> deny_write(file *f);
     char buf[BINPRM_BUF_SIZE] = {}; // start of the file, zero filled
     size_t buf_len = 0;
     string_vector argv, envp;

@@ -144,9 +144,14 @@ result<void> copy_all(binprm &b, u64 limit)
     TRY_VOID(c.kernel(b.filename));
     b.exec_addr = b.p;
     b.mm->env_end = b.p;
-    TRY_VOID(copy_vector(b, c, b.envp, 0, b.envc, b.strings + b.argc));
+    TRY_VOID(copy_vector(b, c, b.envp, 0, b.envc, b.strings + max(b.argc, size_t{1})));
     b.mm->env_start = b.mm->arg_end = b.p;
     TRY_VOID(copy_vector(b, c, b.argv, skip, given, b.strings + b.nr_prefix));
+    if (!b.argc) { // a program always has a name: programs look at argv[0] unasked
+        TRY_VOID(c.kernel(""));
+        b.strings[0] = b.p;
+        b.argc = 1;
+    }
     for (unsigned i = b.nr_prefix; i-- > 0;) {
         TRY_VOID(c.kernel(b.prefix[i]));
         b.strings[i] = b.p;
@@ -208,10 +213,10 @@ void fill_auxv(const binprm &b, u64 *to, u64 random_addr, u64 platform_addr)
     v.add(AT_FLAGS, 0);
     v.add(AT_ENTRY, b.entry);
     v.add(AT_UID, static_cast<u64>(t->uid));
-    v.add(AT_EUID, static_cast<u64>(t->euid));
+    v.add(AT_EUID, static_cast<u64>(b.euid));
     v.add(AT_GID, static_cast<u64>(t->gid));
-    v.add(AT_EGID, static_cast<u64>(t->egid));
-    v.add(AT_SECURE, 0);
+    v.add(AT_EGID, static_cast<u64>(b.egid));
+    v.add(AT_SECURE, b.secure());
     v.add(AT_RANDOM, random_addr);
     v.add(AT_EXECFN, b.exec_addr);
     v.add(AT_PLATFORM, platform_addr);

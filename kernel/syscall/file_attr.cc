@@ -37,6 +37,7 @@ result<void> set_size(inode *i, s64 size)
 {
     if (!i->i_op || !i->i_op->truncate)
         return error{EINVAL};
+    TRY_VOID(file_size_allowed(static_cast<u64>(size), i->size));
     mutex_guard g{i->i_mutex};
     return i->i_op->truncate(i, static_cast<u64>(size));
 }
@@ -54,7 +55,10 @@ result<void> sys_truncate(user_ptr<const char> name, s64 size)
     if (read_only(p))
         return error{EROFS};
     TRY_VOID(inode_permission(p.ino(), MAY_WRITE));
-    return set_size(p.ino(), size);
+    TRY_VOID(get_write_access(p.ino()));
+    auto r = set_size(p.ino(), size);
+    put_write_access(p.ino());
+    return r;
 }
 
 result<void> sys_ftruncate(int fd, s64 size)
@@ -76,7 +80,7 @@ result<void> change_mode(const path_ref &p, u32 mode)
         return error{EROFS};
     if (!inode_owner_or_capable(i))
         return error{EPERM};
-    if (current()->euid != 0 && static_cast<u32>(current()->egid) != i->gid)
+    if (!in_group_p(i->gid) && !capable(CAP_FSETID))
         mode &= ~S_ISGID;
     i->mode = (i->mode & S_IFMT) | (mode & 07777);
     i->ctime = current_time();
@@ -90,10 +94,10 @@ result<void> change_owner(const path_ref &p, u32 uid, u32 gid)
     const task_struct *t = current();
     if (read_only(p))
         return error{EROFS};
-    if (t->euid != 0) {
-        bool owner = static_cast<u32>(t->euid) == i->uid;
+    if (!capable(CAP_CHOWN)) {
+        bool owner = t->cred.fsuid == i->uid;
         if ((uid != ~0u && (!owner || uid != i->uid)) ||
-            (gid != ~0u && (!owner || gid != static_cast<u32>(t->egid))))
+            (gid != ~0u && (!owner || (gid != i->gid && !in_group_p(gid)))))
             return error{EPERM};
     }
     if (uid != ~0u)

@@ -129,7 +129,7 @@ result<void> sys_chroot(user_ptr<const char> uname)
     user_path name;
     TRY_VOID(name.get(uname.addr()));
     path_ref p = TRY(kern_path(name.c_str(), LOOKUP_FOLLOW | LOOKUP_DIRECTORY));
-    if (current()->euid != 0)
+    if (!capable(CAP_SYS_CHROOT))
         return error{EPERM};
     return go_to(p.get(), set_fs_root);
 }

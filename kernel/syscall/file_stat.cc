@@ -187,11 +187,42 @@ result<void> sys_fstatfs(int fd, user_ptr<void> buf)
     return copy_statfs(f->f_inode, f->f_mnt, buf);
 }
 
+namespace
+{
+/// access(2) asks for the real user: act as that one while it lives.
+class as_real_user : pinned
+{
+public:
+    explicit as_real_user(bool effective)
+        : c_{current()->cred}, fsuid_{c_.fsuid}, fsgid_{c_.fsgid}, caps_{c_.cap_effective}
+    {
+        if (effective)
+            return;
+        const task_struct *t = current();
+        c_.fsuid = static_cast<u32>(t->uid);
+        c_.fsgid = static_cast<u32>(t->gid);
+        c_.cap_effective = t->uid ? 0 : c_.cap_permitted;
+    }
+    ~as_real_user()
+    {
+        c_.fsuid = fsuid_;
+        c_.fsgid = fsgid_;
+        c_.cap_effective = caps_;
+    }
+
+private:
+    task_cred &c_;
+    u32 fsuid_, fsgid_;
+    u64 caps_;
+};
+} // namespace
+
 result<void> sys_faccessat2(int dfd, user_ptr<const char> name, u32 mode, u32 flags)
 {
     constexpr u32 MS_RDONLY = 1;
     if ((mode & ~7u) || flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EACCESS))
         return error{EINVAL};
+    as_real_user real{static_cast<bool>(flags & AT_EACCESS)};
     path_ref p = TRY(user_path_at(dfd, name, lookup_flags(flags)));
     const inode *i = p.ino();
     if ((mode & MAY_WRITE) && p->mnt && (p->mnt->flags & MS_RDONLY) &&

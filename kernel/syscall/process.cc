@@ -19,7 +19,54 @@ result<s32> sys_vfork(pt_regs *regs)
 }
 result<s32> sys_clone(pt_regs *regs, u64 flags, u64 stack, u64 parent_tid, u64 child_tid, u64 tls)
 {
-    return do_fork(flags, stack, parent_tid, child_tid, tls, regs);
+    return do_fork(flags & CLONE_LEGACY, stack, parent_tid, child_tid, tls, regs);
+}
+
+namespace
+{
+/// struct clone_args, first version and what was added to it.
+struct user_clone_args {
+    u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls;
+    u64 set_tid, set_tid_size, cgroup;
+};
+constexpr u64 CLONE_ARGS_SIZE_VER0 = 64;
+
+/// A structure that may be longer than ours, if what we do not know is zero: E2BIG otherwise.
+result<void> get_clone_args(user_clone_args *a, user_ptr<const void> from, u64 size)
+{
+    if (size > PAGE_SIZE)
+        return error{E2BIG};
+    if (size < CLONE_ARGS_SIZE_VER0)
+        return error{EINVAL};
+    *a = {};
+    TRY_VOID(copy_from_user(a, from, min(size, u64{sizeof(*a)})));
+    for (u64 at = sizeof(*a); at < size; at++) {
+        u8 rest;
+        TRY_VOID(copy_from_user(&rest, from + at, 1));
+        if (rest)
+            return error{E2BIG};
+    }
+    return {};
+}
+} // namespace
+
+result<s32> sys_clone3(pt_regs *regs, user_ptr<const void> uargs, u64 size)
+{
+    constexpr u64 CLONE_PIDFD = 0x1000, CLONE_DETACHED = 0x400000, CLONE_INTO_CGROUP = 0x200000000;
+    user_clone_args a;
+    TRY_VOID(get_clone_args(&a, uargs, size));
+    if ((a.flags & ~(CLONE_LEGACY | CLONE_CLEAR_SIGHAND)) ||
+        (a.flags & (CSIGNAL | CLONE_DETACHED | CLONE_PIDFD | CLONE_INTO_CGROUP)) ||
+        a.exit_signal > NSIG)
+        return error{EINVAL};
+    if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal)
+        return error{EINVAL};
+    if (!a.stack != !a.stack_size || (a.stack && a.stack + a.stack_size > TASK_SIZE))
+        return error{EINVAL};
+    if (a.set_tid || a.set_tid_size)
+        return error{EINVAL}; // numbers are not for choosing: there is one pid namespace
+    return do_fork(a.flags | a.exit_signal, a.stack ? a.stack + a.stack_size : 0, a.parent_tid,
+                   a.child_tid, a.tls, regs);
 }
 
 result<void> sys_exit(int code)
@@ -33,7 +80,7 @@ result<void> sys_exit_group(int code)
 
 result<s32> sys_wait4(s32 pid, user_ptr<s32> status, u32 options, user_ptr<void> usage)
 {
-    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | 0xe0000000))
+    if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | WNOTHREAD | WALL | WCLONE))
         return error{EINVAL};
     if (pid == INT32_MIN)
         return error{ESRCH};
@@ -51,8 +98,10 @@ result<void> sys_waitid(int which, s32 id, user_ptr<void> info, u32 options, use
 {
     constexpr int P_ALL = 0, P_PID = 1, P_PGID = 2;
     constexpr u32 KINDS = WEXITED | WUNTRACED | WCONTINUED;
-    if ((options & ~(KINDS | WNOHANG | WNOWAIT | 0xe0000000)) || !(options & KINDS))
+    if ((options & ~(KINDS | WNOHANG | WNOWAIT | WNOTHREAD | WALL | WCLONE)) || !(options & KINDS))
         return error{EINVAL};
+    if (which == P_PGID && !id)
+        id = current()->signal->pgrp; // as newer kernels do
     if (which < P_ALL || which > P_PGID || (which != P_ALL && id <= 0))
         return error{EINVAL};
     s32 pid = which == P_ALL ? -1 : which == P_PID ? id : -id;
@@ -103,7 +152,7 @@ result<void> sys_get_robust_list(s32 pid, user_ptr<u64> head, user_ptr<u64> len)
         addr = t->robust_list;
         bool mine = t->tgid == current()->tgid;
         put_task(t);
-        if (!mine && current()->euid)
+        if (!mine && !capable(CAP_SYS_PTRACE))
             return error{EPERM};
     }
     TRY_VOID(put_user(len, u64{24}));
@@ -172,35 +221,4 @@ result<void> sys_arch_prctl(u32 code, u64 addr)
     if (code == ARCH_GET_FS)
         return put_user(user_ptr<u64>{addr}, arch_get_tls());
     return error{EINVAL};
-}
-
-result<s64> sys_prctl(int option, u64 a2, u64, u64, u64)
-{
-    constexpr int PR_SET_PDEATHSIG = 1, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15,
-                  PR_GET_NAME = 16, PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39;
-    task_struct *t = current();
-    switch (option) {
-    case PR_SET_NAME: {
-        char name[sizeof(t->comm)] = {};
-        if (arch_strncpy_from_user(name, reinterpret_cast<const char *>(a2), sizeof(name) - 1) < 0)
-            return error{EFAULT};
-        strlcpy(t->comm, name, sizeof(t->comm));
-        return 0;
-    }
-    case PR_GET_NAME:
-        TRY_VOID(copy_to_user(user_ptr<void>{a2}, t->comm, sizeof(t->comm)));
-        return 0;
-    case PR_GET_DUMPABLE:
-        return 1;
-    case PR_SET_DUMPABLE:
-        return a2 > 1 ? result<s64>{error{EINVAL}} : result<s64>{0};
-    case PR_SET_NO_NEW_PRIVS:
-        return a2 == 1 ? result<s64>{0}
-                       : result<s64>{error{EINVAL}}; // execve grants nothing here anyway
-    case PR_GET_NO_NEW_PRIVS:
-        return 0;
-    case PR_SET_PDEATHSIG:
-    default:
-        return error{EINVAL};
-    }
 }

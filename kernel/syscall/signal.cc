@@ -11,7 +11,7 @@
 namespace
 {
 constexpr u64 SIGSET_SIZE = 8;
-constexpr u32 SS_ONSTACK = 1, SS_DISABLE = 2;
+constexpr u32 SS_ONSTACK = 1, SS_DISABLE = 2, SS_AUTODISARM = 1u << 31;
 constexpr u64 MINSIGSTKSZ = 2048;
 
 kernel_siginfo from_user(int code)
@@ -323,10 +323,10 @@ result<s64> sys_rt_sigreturn(pt_regs *regs)
     task_struct *t = current();
     t->sig.restart_at.fn = nullptr; // what a handler interrupted does not go on
     set_blocked(f.blocked);
-    if (!(f.sas_flags & ~(SS_ONSTACK | SS_DISABLE))) {
+    if (!(f.sas_flags & ~(SS_ONSTACK | SS_DISABLE | SS_AUTODISARM))) {
         t->sig.sas_sp = f.sas_sp;
         t->sig.sas_size = f.sas_size;
-        t->sig.sas_flags = f.sas_flags & SS_DISABLE;
+        t->sig.sas_flags = f.sas_flags & (SS_DISABLE | SS_AUTODISARM);
     }
     return arch_syscall_result(regs);
 }
@@ -340,23 +340,26 @@ result<void> sys_sigaltstack(pt_regs *regs, user_ptr<void> ss, user_ptr<void> ol
     } now{}, next{};
     task_struct *t = current();
     u64 sp = regs_sp(regs);
-    bool on_it = !(t->sig.sas_flags & SS_DISABLE) && sp > t->sig.sas_sp &&
+    // With autodisarm the stack is forgotten while a handler runs on it.
+    bool on_it = !(t->sig.sas_flags & (SS_DISABLE | SS_AUTODISARM)) && sp > t->sig.sas_sp &&
                  sp - t->sig.sas_sp <= t->sig.sas_size;
-    now = {t->sig.sas_sp, static_cast<s32>(t->sig.sas_size ? (on_it ? SS_ONSTACK : 0) : SS_DISABLE),
-           0, t->sig.sas_size};
+    u32 state = t->sig.sas_size ? (on_it ? SS_ONSTACK : 0) : SS_DISABLE;
+    now = {t->sig.sas_sp, static_cast<s32>(state | (t->sig.sas_flags & SS_AUTODISARM)), 0,
+           t->sig.sas_size};
     if (ss) {
         TRY_VOID(copy_from_user(&next, ss.cast<const void>(), sizeof(next)));
         if (on_it)
             return error{EPERM};
         u32 flags = static_cast<u32>(next.flags);
-        if (flags & ~(SS_ONSTACK | SS_DISABLE))
+        if (flags & ~(SS_ONSTACK | SS_DISABLE | SS_AUTODISARM))
             return error{EINVAL};
+        u32 disarm = flags & SS_AUTODISARM;
         if (!(flags & SS_DISABLE) && next.size < MINSIGSTKSZ)
             return error{ENOMEM};
         bool off = flags & SS_DISABLE;
         t->sig.sas_sp = off ? 0 : next.sp;
         t->sig.sas_size = off ? 0 : next.size;
-        t->sig.sas_flags = off ? SS_DISABLE : 0;
+        t->sig.sas_flags = (off ? SS_DISABLE : 0) | disarm;
     }
     if (old)
         return copy_to_user(old, &now, sizeof(now));

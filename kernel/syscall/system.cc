@@ -21,7 +21,7 @@ utsname uts{"Linux", "softnet", "3.10.0-softnet", "#1 SMP", "", "(none)"};
 
 result<void> set_name(char *field, user_ptr<const char> name, int len)
 {
-    if (current()->euid)
+    if (!capable(CAP_SYS_ADMIN))
         return error{EPERM};
     if (len < 0 || len > static_cast<int>(UTS_LEN))
         return error{EINVAL};
@@ -127,11 +127,13 @@ errno_t change_limit(task_struct *t, u32 what, const rlimit64 *next, rlimit64 *o
         return errno_t{};
     if (next->cur > next->max)
         return EINVAL;
-    if (next->max > old->max && current()->euid)
+    if (next->max > old->max && !capable(CAP_SYS_RESOURCE))
         return EPERM;
     if (what == RLIMIT_NOFILE && next->max > 1024 * 1024)
         return EPERM;
     s->rlim[what] = *next;
+    if (what == RLIMIT_CPU)
+        cpu_limit_changed(s);
     return errno_t{};
 }
 
@@ -147,9 +149,11 @@ result<rlimit64> limit(s32 pid, u32 what, const rlimit64 *next)
     {
         spin_guard<irqsave> g{tasklist_lock};
         bool other = t->tgid != current()->tgid;
-        err = other && current()->euid && current()->uid != t->uid
-                  ? EPERM
-                  : change_limit(t, what, next, &old);
+        const task_struct *me = current();
+        bool same = me->uid == t->uid && me->uid == t->euid && me->uid == t->suid &&
+                    me->gid == t->gid && me->gid == t->egid && me->gid == t->sgid;
+        err = other && !same && !capable(CAP_SYS_RESOURCE) ? EPERM
+                                                           : change_limit(t, what, next, &old);
     }
     if (pid)
         put_task(t);
@@ -195,7 +199,7 @@ result<void> sys_reboot(u32 magic1, u32 magic2, u32 cmd, u64)
     constexpr u32 MAGIC2[] = {672274793, 85072278, 369367448, 537993216};
     constexpr u32 CAD_ON = 0x89abcdef, CAD_OFF = 0, HALT = 0xcdef0123, POWER_OFF = 0x4321fedc,
                   RESTART = 0x01234567, RESTART2 = 0xa1b2c3d4;
-    if (current()->euid)
+    if (!capable(CAP_SYS_BOOT))
         return error{EPERM};
     bool known = false;
     for (u32 m : MAGIC2)

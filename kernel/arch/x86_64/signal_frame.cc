@@ -19,7 +19,9 @@ constexpr u64 USER_FLAGS = 0x40000 | 0x10000 | 0x800 | 0x400 | 0x100 | 0x80 | 0x
 
 bool on_sig_stack(u64 sp, const signal_frame &f)
 {
-    return f.sas_size && sp > f.sas_sp && sp - f.sas_sp <= f.sas_size;
+    constexpr u32 SS_AUTODISARM = 1u << 31; // then the stack counts as not in use
+    return f.sas_size && !(f.sas_flags & SS_AUTODISARM) && sp > f.sas_sp &&
+           sp - f.sas_sp <= f.sas_size;
 }
 
 void fill_context(user_sigcontext &c, const pt_regs *r)
