@@ -21,6 +21,9 @@ int main(int argc, char **argv)
     igb_lite_add_fault_tests();
     igb_lite_add_rss6_tests();
     igb_lite_add_systim_tests();
+    igb_lite_add_ring_tests();
+    igb_lite_add_desc_tests();
+    igb_lite_add_cve_tests();
     igb_lite_add_wait_tests();
     igb_lite_add_dma_tests();
     return g_test_run();

@@ -128,6 +128,9 @@ void igb_lite_add_rss6_tests(void);
 void igb_lite_add_systim_tests(void);
 void igb_lite_add_wait_tests(void);
 void igb_lite_add_beside_tests(void);
+void igb_lite_add_ring_tests(void);
+void igb_lite_add_desc_tests(void);
+void igb_lite_add_cve_tests(void);
 void igb_lite_add_table_tests(void);
 void igb_lite_add_dma_tests(void);
 
