@@ -230,7 +230,7 @@ static void unrealize(PCIDevice *pci)
 /* clang-format off: one a line */
 static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
-    DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 5),
+    DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 500),
     DEFINE_PROP_UINT32("rx-wait-ms", IGBLiteState, rx_wait_ms, 200),
 };
 /* clang-format on */

@@ -121,7 +121,7 @@ static QTestState *start_behind_root_port(int wire, uint64_t *bar)
     QTestState *qts = qtest_initf(
         "-M q35 -nodefaults -m 128 -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off "
         "-netdev socket,fd=%d,id=net0 -device pcie-root-port,id=rp,chassis=1,slot=1,addr=4 "
-        "-device igb-lite,id=nic,netdev=net0,bus=rp,mac=52:54:00:aa:bb:cc",
+        "-device igb-lite,id=nic,netdev=net0,bus=rp,mac=52:54:00:aa:bb:cc,autoneg-ms=5",
         wire);
 
     qtest_outl(qts, 0xcf8, 0x80000000 | MCH_PCIEXBAR);

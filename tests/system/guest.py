@@ -33,7 +33,7 @@ class Guest:
         self.ip = f"10.9.{number}.2"
         self.directory = Path(tempfile.mkdtemp(prefix="softnet-"))
         self.pcap_path = self.directory / "wire.pcap"
-        tap = netns.open_tap(self.tap, self.host_ip)
+        self.tap_fd = tap = netns.open_tap(self.tap, self.host_ip)
         self.machine = machine or Machine(**options)
         self.machine.netdev = f"tap,fd={tap}"
         self.machine.address, self.machine.gateway = self.ip, self.host_ip
@@ -43,7 +43,6 @@ class Guest:
             if os.path.exists(f"/sys/class/net/{self.tap}/address") else _interface_mac(self.tap)
         self.process = subprocess.Popen(self.machine.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=open(self.directory / "qemu.log", "wb"), pass_fds=[tap])
-        os.close(tap)
         self.console = Console(self.process, self.directory / "console.log")
         try:
             self.console.wait_for(r"^softnet# ", prompt_timeout)
@@ -277,11 +276,15 @@ class Guest:
         """All frames so far of QEMU's own capture."""
         return rdpcap(str(self.pcap_path))
 
-    def up(self, device):
-        """Open a device again, with the default route that closing eth0 has taken away (as on Linux)."""
+    def up(self, device, timeout=10):
+        """Open a device again, with the default route that closing eth0 has taken away (as on Linux), and wait for its link."""
         self.sh(f"ip {device} up")
         if device == "eth0":
             self.sh(f"/bin/busybox route add default gw {self.host_ip}")
+        deadline = time.monotonic() + timeout
+        while self.cat(f"/sys/class/net/{device}/carrier").strip() != "1":
+            assert time.monotonic() < deadline, f"{device} has no link after {timeout} s"
+            time.sleep(0.05)
 
     def resolve(self):
         """Make both sides know each other's MAC, so that no ARP comes between."""
@@ -293,6 +296,9 @@ class Guest:
 
     def close(self):
         """End QEMU (killed by its own pid) and drop the namespace's TAP with it."""
+        if self.tap_fd is not None:
+            os.close(self.tap_fd)
+            self.tap_fd = None
         if self.process.poll() is None:
             self.process.terminate()
             try:
