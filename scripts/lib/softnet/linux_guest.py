@@ -15,33 +15,54 @@ from .shell import Failed, run, say
 
 META_PACKAGE = "linux-image-amd64"
 MODULES = ["igb"]
+SUITES = ("stable", "backports")
 
 
-def package_name():
-    """The image package that Debian's meta package names now, e.g. linux-image-6.1.0-40-amd64."""
-    done = subprocess.run(["apt-cache", "depends", META_PACKAGE], capture_output=True, text=True, check=False)
-    found = re.search(r"Depends: (linux-image-[0-9]\S*)", done.stdout)
-    if not found:
-        raise Failed(f"apt knows no {META_PACKAGE}: run apt-get update as root")
-    return found.group(1)
+def package(suite):
+    """The image package that Debian's meta package names now in a suite, e.g. linux-image-6.1.0-40-amd64; None if the suite is
+    not among apt's sources."""
+    done = subprocess.run(["apt-cache", "madison", META_PACKAGE], capture_output=True, text=True, check=False)
+    for line in done.stdout.splitlines():
+        _, version, source = (word.strip() for word in line.split("|"))
+        if ("-backports/" in source) == (suite == "backports") and "Packages" in source:
+            shown = subprocess.run(["apt-cache", "show", f"{META_PACKAGE}={version}"], capture_output=True, text=True, check=False)
+            found = re.search(r"^Depends: (linux-image-[0-9]\S*)", shown.stdout, re.M)
+            if found:
+                return found.group(1)
+    return None
 
 
-def unpacked():
-    """Download and unpack the kernel package into the cache once; returns its directory."""
-    existing = sorted((CACHE / "linux").glob("linux-image-*"), key=lambda path: path.stat().st_mtime)
-    if existing:
-        return existing[-1]
-    name = package_name()
+def download(name):
+    """Download and unpack a package to a directory of its name in the cache."""
     target = CACHE / "linux" / name
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return target
     say(f"linux: downloading {name}")
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         run(["apt-get", "-qq", "-o", "APT::Sandbox::User=", "download", name],
             f"downloading {name} (is the mirror reachable? try apt-get update)", cwd=scratch,
             stderr=subprocess.DEVNULL)
-        package = next(Path(scratch).glob("*.deb"))
-        run(["dpkg-deb", "-x", package, f"{scratch}/tree"], f"unpacking {name}")
+        found = next(Path(scratch).glob("*.deb"))
+        run(["dpkg-deb", "-x", found, f"{scratch}/tree"], f"unpacking {name}")
         os.rename(f"{scratch}/tree", target)
+    return target
+
+
+def unpacked(suite="stable"):
+    """The directory of a suite's kernel package, downloaded into the cache once; None if there is no such suite here."""
+    link = CACHE / "linux" / suite
+    if link.exists():
+        return link.resolve()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    name = package(suite)
+    if name is None and suite != "stable":
+        return None
+    if name is None:
+        raise Failed(f"apt knows no {META_PACKAGE}: run apt-get update as root")
+    target = download(name)
+    temporary = link.with_name(f"{suite}.{os.getpid()}")
+    temporary.symlink_to(target.name)
+    temporary.replace(link)
     return target
 
 
@@ -79,10 +100,11 @@ def module_bytes(path):
 
 
 def build():
-    """Make out/linux from the cached package and the current out/rootfs.cpio."""
+    """Make out/linux from the cached stable package and the current out/rootfs.cpio; have the backported one in the cache too."""
     if not ROOTFS.exists():
         raise Failed("out/rootfs.cpio is missing: run scripts/build rootfs linux")
     directory = unpacked()
+    unpacked("backports")
     kernels = list(directory.glob("boot/vmlinuz-*"))
     if not kernels:
         raise Failed(f"no kernel in {directory}: remove it and run this again")
