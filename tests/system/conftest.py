@@ -138,6 +138,27 @@ def _use(guests, request, **options):
     assert guest.console.trouble() == trouble_before, f"the kernel is in trouble: {guest.console.trouble()}"
 
 
+@pytest.fixture(scope="session", params=["stable", "backports"])
+def linux_kernel(request, tmp_path_factory):
+    """Debian's kernel of a suite on igb-lite, to judge it; all tests of one kernel have one guest."""
+    from linux_driver import LinuxGuest
+    from softnet import linux_guest
+    if linux_guest.unpacked(request.param) is None:
+        pytest.skip(f"apt has no {request.param} suite here")
+    guest = LinuxGuest(tmp_path_factory.mktemp("linux"), request.param)
+    guest.resolve()
+    yield guest
+    guest.close()
+
+
+@pytest.fixture
+def linux(linux_kernel):
+    """That guest for one test, which must leave it in good health: answering, and without a complaint of its kernel."""
+    yield linux_kernel
+    assert linux_kernel.process.poll() is None, f"QEMU has ended: {linux_kernel.console.text[-2000:]}"
+    assert linux_kernel.complaints() == []
+
+
 @pytest.fixture
 def guest(guests, request):
     """The usual guest: release kernel, 2 CPUs, igb-lite."""

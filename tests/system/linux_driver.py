@@ -1,30 +1,38 @@
 # SPDX-License-Identifier: MIT
-"""A stock Linux guest that can judge the NIC: our initramfs, Debian's igb and 8021q modules, Debian's ethtool; and readers of
-what they say."""
+"""A stock Linux guest that can judge the NIC: our initramfs, Debian's igb and 8021q modules, Debian's ethtool and iperf3; and
+readers of what they say."""
 
 import contextlib
 import json
+import random
 import re
 import socket
 import struct
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 from scapy.all import IP, TCP, UDP, Ether
 
+from console import Console
 from guest import Guest
-from softnet import linux_guest, paths
+from parsers import parse_snmp
+from softnet import linux_guest, netns, paths
 from softnet.cpio import Archive
 from softnet.qemu import Machine
 from softnet.shell import Failed
+from vlan_port import VlanPort
 
 ETHTOOL = "/usr/sbin/ethtool"  # the path in the guest too; /bin/ethtool is ours
+IPERF = "/usr/bin/iperf3"
 MODULE_DIRECTORY = "lib/modules-load"  # init loads all that is in it, in the order of the names
 MODULES = ("igb", "8021q")
 EXPECTED_WARNING = "enabling UDP RSS"  # igb says so on any NIC
 FCS = 4
 MIN_FRAME = 60
+TWO_QUEUES = ["eth0", "eth0-rx-0", "eth0-rx-1", "eth0-tx-0", "eth0-tx-1"]
+PATTERN = bytes((n * 7 + (n >> 8)) & 0xff for n in range(100_003))  # /test/pattern.bin
 
 
 def shared_objects(program):
@@ -32,7 +40,7 @@ def shared_objects(program):
     done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False)
     found = re.findall(r"(?:=> )?(/\S+) \(0x", done.stdout)
     if not found:
-        raise Failed(f"{program} is missing, or ldd cannot read it: is the Debian package ethtool installed?")
+        raise Failed(f"{program} is missing, or ldd cannot read it: run scripts/lib/setup")
     return found
 
 
@@ -46,7 +54,7 @@ def write_initrd(directory, target):
         module = path.name.split(".ko")[0]
         names[module] = f"{MODULE_DIRECTORY}/{number:02}-{module}.ko"
         extra.file(names[module], linux_guest.module_bytes(path))
-    for name in [ETHTOOL, *shared_objects(ETHTOOL)]:
+    for name in sorted({ETHTOOL, IPERF, *shared_objects(ETHTOOL), *shared_objects(IPERF)}):
         extra.file(name, Path(name).read_bytes(), 0o755)
     target.write_bytes(paths.ROOTFS.read_bytes() + extra.bytes())
     return f"/{names['igb']}"
@@ -80,20 +88,65 @@ def wrong_checksums(frames):
     return wrong
 
 
+def check_traffic(guest, sizes=(0, 600, 1472, 3000)):
+    """Pings and UDP echoes with their data."""
+    assert guest.ping(2) == 2
+    for size in sizes:
+        payload = random.Random(size).randbytes(size)
+        assert guest.echo(payload) == payload, f"size {size}"
+
+
+def fetch(guest, address=None):
+    """/test/pattern.bin from the guest's httpd, which is started if it does not run."""
+    if "httpd" not in guest.sh("busybox ps"):
+        guest.sh("busybox httpd -p 80 -h /test")
+    with socket.create_connection((address or guest.ip, 80), timeout=20) as sock:
+        sock.sendall(b"GET /pattern.bin HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert re.match(rb"HTTP/1.\d 200 ", answer), answer[:100]
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def connect(guest, port):
+    """A TCP connection, as soon as somebody listens."""
+    for _ in range(100):
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection((guest.ip, port), timeout=20)
+        time.sleep(0.1)
+    raise AssertionError(f"nobody listens on port {port}")
+
+
+def receive_errors(guest):
+    """What has been lost and counted, by name: datagrams that found a socket's buffer full, frames that the NIC had no room for."""
+    found = {name: value for name, value in guest.statistics().items() if re.fullmatch(r"rx_missed_errors|rx_queue_\d+_drops", name)}
+    with open("/proc/self/net/snmp", encoding="ascii") as file:
+        found["host RcvbufErrors"] = parse_snmp(file.read())["Udp"]["RcvbufErrors"]
+    found["guest RcvbufErrors"] = guest.snmp()["Udp"]["RcvbufErrors"]
+    return found
+
+
+def growth(before, after):
+    """What of receive_errors() has grown, and by how much."""
+    return {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
+
+
 class LinuxGuest(Guest):
     """Debian's kernel on the NIC, igb loaded and eth0 configured by init."""
 
-    def __init__(self, directory, nic="igb-lite", smp=2):
-        tree = linux_guest.unpacked()
+    def __init__(self, directory, suite="stable", nic="igb-lite", smp=2):
+        tree = linux_guest.unpacked(suite)
         initrd = Path(directory) / "initrd.cpio"
         self.module = write_initrd(tree, initrd)
         self.qmp_path = Path(directory) / "qmp"
+        self.moves = 0
         kernel = next(tree.glob("boot/vmlinuz-*"))
         # No IPv6, so that the guest sends nothing by itself, and counters can be compared with what was sent. One thread
         # for all CPUs: QEMU 10.0.2 now and then dies of a freed memory map (address_space_translate_for_iotlb) when one
-        # CPU's thread runs while another sizes BARs, which a Linux does with its CPUs up.
+        # CPU's thread runs while another sizes BARs, which a Linux does with its CPUs up. The NIC sits behind a port, so that
+        # it can be unplugged.
         super().__init__(Machine(kernel=kernel, initrd=initrd, smp=smp, memory="512M", nic=nic, accel="tcg,thread=single",
-                                 append="ipv6.disable=1 net.ifnames=0",
+                                 append="ipv6.disable=1 net.ifnames=0", bridges=("-device", "pcie-root-port,id=port0,slot=1"),
+                                 nic_options="id=nic0,bus=port0",
                                  extra=("-qmp", f"unix:{self.qmp_path},server=on,wait=off")))
         self.sh("busybox dmesg -n 1")  # the kernel's messages stay out of the commands' output
         self.wait_link()
@@ -112,6 +165,10 @@ class LinuxGuest(Guest):
     def load(self):
         """Insert igb again, give eth0 its address, wait for the link."""
         self.sh(f"busybox insmod {self.module}")
+        self.configure()
+
+    def configure(self):
+        """Give a new eth0 its address, and wait for the link."""
         self.sh(f"busybox ip addr add {self.ip}/24 dev eth0; busybox ip link set eth0 up")
         self.wait_link()
 
@@ -151,12 +208,13 @@ class LinuxGuest(Guest):
 
     def features(self, words):
         """Switch offloads (ethtool -K), wait for the link if the driver reset itself, and check that they are as asked for."""
-        self.ethtool(f"-K eth0 {words}")
+        self.ethtool("-K eth0 " + re.sub(r"\buso\b", "tx-udp-segmentation", words))
         self.wait_link()
         shown = self.ethtool("-k eth0")
         names = {"rx": "rx-checksumming", "tx": "tx-checksumming", "sg": "scatter-gather", "gro": "generic-receive-offload",
                  "tso": "tcp-segmentation-offload", "gso": "generic-segmentation-offload",
-                 "rxvlan": "rx-vlan-offload", "txvlan": "tx-vlan-offload"}
+                 "rxvlan": "rx-vlan-offload", "txvlan": "tx-vlan-offload",
+                 "uso": "tx-udp-segmentation"}
         pairs = words.split()
         for name, value in zip(pairs[::2], pairs[1::2]):
             assert re.search(rf"^\s*{names.get(name, name)}: {value}", shown, re.M), f"{name} is not {value}:\n{shown}"
@@ -209,23 +267,139 @@ class LinuxGuest(Guest):
     def _from_host(self):
         return [frame for frame in self.wire() if frame[6:12] != mac_bytes(self.mac)]
 
-    # --- link ----------------------------------------------------------------------------------------------------
+    # --- QEMU ----------------------------------------------------------------------------------------------------
 
-    def set_link(self, up):
-        """Plug the cable in or out, by QMP."""
+    def qmp(self, command, **arguments):
+        """Run a QMP command; returns what it returns."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(20)
             sock.connect(str(self.qmp_path))
             stream = sock.makefile("rw")
             stream.readline()  # the greeting
-            for command in ({"execute": "qmp_capabilities"},
-                            {"execute": "set_link", "arguments": {"name": "n0", "up": up}}):
-                stream.write(json.dumps(command) + "\n")
+            for words in ({"execute": "qmp_capabilities"}, {"execute": command, "arguments": arguments}):
+                stream.write(json.dumps(words) + "\n")
                 stream.flush()
                 answer = json.loads(stream.readline())
                 while "event" in answer:
                     answer = json.loads(stream.readline())
                 assert "return" in answer, answer
+        return answer["return"]
+
+    def set_link(self, up):
+        """Plug the cable in or out."""
+        self.qmp("set_link", name="n0", up=up)
+
+    @contextlib.contextmanager
+    def uncaptured(self):
+        """No capture while the body runs: it would be large."""
+        self.qmp("qom-set", path="/objects/dump0", property="status", value="off")
+        try:
+            yield
+        finally:
+            self.qmp("qom-set", path="/objects/dump0", property="status", value="on")
+
+    def unplug(self, timeout=60):
+        """Take the NIC out as a user would, by the port's button; returns when the guest has let go of it."""
+        self.qmp("device_del", id="nic0")
+        deadline = time.monotonic() + timeout
+        while any(child["name"] == "nic0" for child in self.qmp("qom-list", path="/machine/peripheral")):
+            assert time.monotonic() < deadline, f"the NIC is still there after {timeout} s"
+            time.sleep(0.2)
+
+    def plug(self):
+        """Put it in again; eth0 gets its address as soon as the driver has found it."""
+        self.qmp("device_add", driver=self.machine.nic, id="nic0", bus="port0", netdev="n0", mac=self.mac)
+        for _ in range(100):
+            if self.exists("/sys/class/net/eth0/address"):
+                break
+            time.sleep(0.2)
+        self.configure()
+
+    def migrate(self, timeout=60):
+        """Move the running guest to a second QEMU of the same command; the first one ends. Both have the TAP open, as two
+        QEMUs on one host may: the one whose guest runs reads it."""
+        self.moves += 1
+        way, qmp = self.directory / f"way{self.moves}", self.directory / f"qmp{self.moves}"
+        self.pcap_path = self.directory / f"wire{self.moves}.pcap"
+        self.machine.pcap = str(self.pcap_path)
+        self.machine.extra = ("-qmp", f"unix:{qmp},server=on,wait=off")
+        process = subprocess.Popen([*self.machine.command(), "-incoming", f"unix:{way}"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=open(self.directory / f"qemu{self.moves}.log", "wb"),
+                                   pass_fds=[self.tap_fd])
+        deadline = time.monotonic() + timeout
+        try:
+            while not way.exists():
+                assert process.poll() is None and time.monotonic() < deadline, "the second QEMU does not start"
+                time.sleep(0.05)
+            self.qmp("migrate", uri=f"unix:{way}")
+            while (status := self.qmp("query-migrate")["status"]) != "completed":
+                assert status != "failed" and time.monotonic() < deadline, f"migration: {status}"
+                time.sleep(0.05)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        self.process.terminate()
+        self.process.wait()
+        self.process, self.qmp_path = process, qmp
+        self.console = Console(process, self.directory / f"console{self.moves}.log")
+
+    # --- ways ----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def mtu(self, size):
+        """Another MTU on both sides while the body runs."""
+        self._set_mtu(size)
+        try:
+            yield
+        finally:
+            self._set_mtu(1500)
+
+    def _set_mtu(self, size):
+        netns.ip("link", "set", self.tap, "mtu", str(size))
+        if self.cat("/sys/class/net/eth0/mtu").strip() != str(size):
+            self.sh(f"busybox ip link set eth0 mtu {size}")
+            self.wait_link()
+
+    @contextlib.contextmanager
+    def vlan(self, number, mtu=1500):
+        """A VLAN between both sides while the body runs; yields the guest's address in it."""
+        name = f"eth0.{number}"
+        port = VlanPort(f"{self.tap}v{number}", self.tap, number, f"10.8.{number}.1", mtu)
+        try:
+            self.sh(f"busybox ip link add link eth0 name {name} type vlan id {number}; "
+                    f"busybox ip addr add 10.8.{number}.2/24 dev {name}; busybox ip link set {name} up")
+            yield f"10.8.{number}.2"
+        finally:
+            self.sh(f"busybox ip link del {name}", check=False)
+            port.close()
+
+    @contextlib.contextmanager
+    def way(self, number, mtu=1500):
+        """A VLAN, or none (None); yields the guest's address there."""
+        if number is None:
+            yield self.ip
+        else:
+            with self.vlan(number, mtu) as address:
+                yield address
+
+    @contextlib.contextmanager
+    def iperf_server(self):
+        """iperf3's server in the guest while the body runs."""
+        with self.background(f"{IPERF} -s --logfile /tmp/iperf.log"):
+            yield
+
+    def iperf(self, *words, address=None, timeout=60):
+        """One run of iperf3's client on the host, as the dict that it reports."""
+        command = ["iperf3", "-J", "-c", address or self.ip, *map(str, words)]
+        for _ in range(50):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+            report = json.loads(done.stdout)
+            if "unable to connect" not in report.get("error", "") and "busy" not in report.get("error", ""):
+                break
+            time.sleep(0.1)
+        assert "error" not in report, f"{' '.join(command)}: {report['error']}"
+        return report
 
     # --- queues --------------------------------------------------------------------------------------------------
 
@@ -259,3 +433,51 @@ class Count:
         found = {int(match.group(1)): value for name, value in self.growth.items()
                  if (match := re.fullmatch(rf"{side}_queue_(\d+)_{what}", name))}
         return [found[number] for number in sorted(found)]
+
+
+class Stream:
+    """A TCP connection to an echo in the guest, in use while the body runs: 16 KB go there and come back, again and again."""
+
+    def __init__(self, guest, port=5001):
+        self.guest, self.port = guest, port
+        self.rounds, self.error, self.stopped = 0, None, threading.Event()
+
+    def __enter__(self):
+        self.job = self.guest.background(f"busybox nc -l -p {self.port} -e busybox cat")
+        self.job.__enter__()
+        self.sock = connect(self.guest, self.port)
+        self.sock.settimeout(20)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+        self.goes_on()
+        return self
+
+    def _run(self):
+        chance = random.Random(self.port)
+        try:
+            while not self.stopped.is_set():
+                data, back = chance.randbytes(1 << 14), b""
+                self.sock.sendall(data)
+                while len(back) < len(data):
+                    part = self.sock.recv(1 << 16)
+                    assert part, "closed"
+                    back += part
+                assert back == data, "other bytes came back"
+                self.rounds += 1
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+    def goes_on(self, timeout=60):
+        """Wait for one whole round that begins now."""
+        wanted, deadline = self.rounds + 2, time.monotonic() + timeout
+        while self.rounds < wanted:
+            assert self.error is None, f"TCP stream: {self.error}"
+            assert time.monotonic() < deadline, f"the TCP stream stands still after {self.rounds} rounds"
+            time.sleep(0.02)
+
+    def __exit__(self, *_):
+        self.stopped.set()
+        self.thread.join(30)
+        self.sock.close()
+        self.job.__exit__(None, None, None)
+        assert self.error is None, f"TCP stream: {self.error}"

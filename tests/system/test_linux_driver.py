@@ -1,49 +1,20 @@
 # SPDX-License-Identifier: MIT
 """Linux's unmodified igb driver (Debian's stock kernel) drives igb-lite: the NIC is judged by a driver and by tools that were
-not written for it. One guest for all tests, in this order; each leaves it as it was (two queues, default offloads)."""
+not written for it. One guest of each of Debian's kernels for all tests; each leaves it as it was (two queues, default offloads)."""
 
-import contextlib
 import hashlib
 import random
 import re
-import socket
 import time
 
 import pytest
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, Raw
 
-from linux_driver import LinuxGuest, mac_len, wrong_checksums
+from linux_driver import PATTERN, TWO_QUEUES, check_traffic, connect, fetch, mac_len, wrong_checksums
 from softnet import netns
 
 SIZES = (0, 1, 17, 18, 19, 512, 1471, 1472, 1473, 9000, 65507)
-PATTERN = bytes((n * 7 + (n >> 8)) & 0xff for n in range(100_003))  # /test/pattern.bin
-TWO_QUEUES = ["eth0", "eth0-rx-0", "eth0-rx-1", "eth0-tx-0", "eth0-tx-1"]
 ELSEWHERE = "192.0.2.9"  # an address that the guest does not have: it takes such frames in, and drops them without an answer
-
-
-@pytest.fixture(scope="module")
-def booted(tmp_path_factory):
-    """The guest."""
-    guest = LinuxGuest(tmp_path_factory.mktemp("linux"))
-    guest.resolve()
-    yield guest
-    guest.close()
-
-
-@pytest.fixture
-def linux(booted):
-    """The guest for one test, which must leave it in good health: answering, and without a complaint of its kernel."""
-    yield booted
-    assert booted.process.poll() is None, f"QEMU has ended: {booted.console.text[-2000:]}"
-    assert booted.complaints() == []
-
-
-def check_traffic(guest, sizes=(0, 600, 1472, 3000)):
-    """Pings and UDP echoes with their data."""
-    assert guest.ping(2) == 2
-    for size in sizes:
-        payload = random.Random(size).randbytes(size)
-        assert guest.echo(payload) == payload, f"size {size}"
 
 
 def flows(guest, count, layer, addresses=False, ports=True):
@@ -65,24 +36,6 @@ def spread(guest, frames):
     queues = count.per_queue()
     assert sum(queues) == len(count.received) >= len(frames)
     return queues
-
-
-def fetch(guest):
-    """/test/pattern.bin from the guest's httpd."""
-    with socket.create_connection((guest.ip, 80), timeout=20) as sock:
-        sock.sendall(b"GET /pattern.bin HTTP/1.0\r\n\r\n")
-        answer = b"".join(iter(lambda: sock.recv(65536), b""))
-    assert re.match(rb"HTTP/1.\d 200 ", answer), answer[:100]
-    return answer.partition(b"\r\n\r\n")[2]
-
-
-def connect(guest, port):
-    """A TCP connection, as soon as somebody listens."""
-    for _ in range(100):
-        with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection((guest.ip, port), timeout=20)
-        time.sleep(0.1)
-    raise AssertionError(f"nobody listens on port {port}")
 
 
 # --- probe -----------------------------------------------------------------------------------------------------------
@@ -254,8 +207,6 @@ def test_receive_checksum(linux):
 @pytest.mark.parametrize("offloads", ["tx on sg on tso on", "tx on sg on tso off", "tx off sg off tso off"])
 def test_transmit_offloads(linux, offloads):
     """TCP and UDP with each set of offloads: data whole, every checksum right, segments made by the card only if it may."""
-    if "httpd" not in linux.sh("busybox ps"):
-        linux.sh("busybox httpd -p 80 -h /test")
     try:
         linux.features(offloads)
         with linux.counted() as count:

@@ -29,6 +29,7 @@ class Machine:
     append: str = ""
     serial: str = "stdio"
     pcap: str = ""
+    bridges: tuple = ()  # words for devices that the NIC sits behind (nic_options: "bus=…")
     extra: tuple = ()
 
     def kernel_words(self):
@@ -50,7 +51,7 @@ class Machine:
         if self.netdev:
             options = f",{self.nic_options}" if self.nic_options else ""
             kind, _, rest = self.netdev.partition(",")
-            words += ["-netdev", f"{kind},id=n0" + (f",{rest}" if rest else "")]
+            words += ["-netdev", f"{kind},id=n0" + (f",{rest}" if rest else ""), *self.bridges]
             words += ["-device", f"{self.nic},netdev=n0,mac={self.mac}{options}"]
             if self.pcap:
                 words += ["-object", f"filter-dump,id=dump0,netdev=n0,file={self.pcap}"]
