@@ -26,6 +26,8 @@ TRACING = "/sys/kernel/debug/tracing"
 class Guest:
     """One running guest. Networks of guests made in one process differ in the third byte: 10.9.N.0/24."""
 
+    capture = True  # QEMU writes all frames to pcap_path
+
     def __init__(self, machine=None, prompt_timeout=120, **options):
         number = next(_numbers)
         self.tap = f"sn{number}"
@@ -35,14 +37,14 @@ class Guest:
         self.pcap_path = self.directory / "wire.pcap"
         self.tap_fd = tap = netns.open_tap(self.tap, self.host_ip)
         self.machine = machine or Machine(**options)
-        self.machine.netdev = f"tap,fd={tap}"
+        self.machine.netdev, descriptors = self.backend(tap)
         self.machine.address, self.machine.gateway = self.ip, self.host_ip
-        self.machine.pcap = str(self.pcap_path)
+        self.machine.pcap = str(self.pcap_path) if self.capture else ""
         self.mac = self.machine.mac
         self.host_mac = Path(f"/sys/class/net/{self.tap}/address").read_text().strip() \
             if os.path.exists(f"/sys/class/net/{self.tap}/address") else _interface_mac(self.tap)
         self.process = subprocess.Popen(self.machine.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=open(self.directory / "qemu.log", "wb"), pass_fds=[tap])
+                                        stderr=open(self.directory / "qemu.log", "wb"), pass_fds=descriptors)
         self.console = Console(self.process, self.directory / "console.log")
         try:
             self.console.wait_for(r"^softnet# ", prompt_timeout)
@@ -52,6 +54,10 @@ class Guest:
             raise ConsoleError(f"{error}\nQEMU said: {log}\ncommand: {' '.join(self.machine.command())}") from error
         self.boot_log = self.console.text
         self.broken = False
+
+    def backend(self, tap):
+        """QEMU's netdev between the NIC and our TAP, and the descriptors that QEMU gets."""
+        return f"tap,fd={tap}", [tap]
 
     # --- console -------------------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/bench nic: igb-lite beside QEMU's stock igb."""
+"""scripts/bench nic: igb-lite beside QEMU's stock igb, alone (here) and under a Linux guest (bench_guest)."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ from .build import build
 from .paths import QEMU
 from .shell import Failed, run, say
 
-HELP = "igb-lite and stock igb: what a packet costs in the device alone"
+HELP = "igb-lite and stock igb: what a packet costs in the device alone, and what a Linux guest makes of them"
 PROGRAM = QEMU.parent / "igb-lite-bench"
 NICS = ["igb-lite", "igb"]
 SENT, LOOPED = "TX 64 B", "TX and RX 64 B, loopback"  # the loop less the way out is what reception costs
@@ -18,7 +18,11 @@ SENT, LOOPED = "TX 64 B", "TX and RX 64 B, loopback"  # the loop less the way ou
 
 def arguments(parser):
     """Our options."""
-    parser.add_argument("--repetitions", type=int, default=21, metavar="N", help="of each case, igb-lite and igb in turn (21)")
+    parser.add_argument("--part", choices=["device", "tap", "socket"], action="append",
+                        help="only the device alone, or only the Linux guest over one backend (all three)")
+    parser.add_argument("--repetitions", type=int, default=21, metavar="N", help="of each case of the device, in turn (21)")
+    parser.add_argument("--guest-repetitions", type=int, default=5, metavar="N", help="of each case of the guests, in turn (5)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of each repetition with a guest (2)")
 
 
 def device_alone(repetitions):
@@ -43,5 +47,11 @@ def device_alone(repetitions):
 
 def measure(options):
     """The tables."""
-    build("qemu")
-    return [device_alone(options.repetitions)]
+    parts = options.part or ["device", "tap", "socket"]
+    build("qemu", *(["rootfs", "linux"] if parts != ["device"] else []))
+    tables = [device_alone(options.repetitions)] if "device" in parts else []
+    backends = [part for part in parts if part != "device"]
+    if backends:
+        from . import bench_guest  # scapy, which its guest needs, is slow to import
+        tables += bench_guest.measure(backends, options.guest_repetitions, options.seconds)
+    return tables
