@@ -237,21 +237,6 @@ result<size_t> inet_recvmsg(socket *s, msghdr *m, size_t len, u32 flags)
     return s->sk->sk_prot->recvmsg(s->sk, m, len, flags);
 }
 
-result<void> inet_shutdown(socket *s, int how)
-{
-    sock *sk = s->sk;
-    how++; // 0, 1, 2 become the bits RCV, SEND, both
-    if (how <= 0 || how & ~static_cast<int>(SHUTDOWN_MASK))
-        return error{EINVAL};
-    lock_sock(sk);
-    // An unconnected socket is told so, and shut down all the same: pollers see POLLHUP.
-    bool connected = sk->sk_state != TCP_CLOSE;
-    sk->sk_shutdown |= static_cast<u8>(how);
-    sk->sk_state_change(sk);
-    release_sock(sk);
-    return connected ? result<void>{} : error{ENOTCONN};
-}
-
 constexpr u32 SIOCGSTAMP = 0x8906, SIOCGSTAMPNS = 0x8907, SIOCADDRT = 0x890b, SIOCDELRT = 0x890c,
               SIOCRTMSG = 0x890d, SIOCSIFFLAGS = 0x8914, SIOCGIFADDR = 0x8915,
               SIOCSIFNETMASK = 0x891c, SIOCSIFPFLAGS = 0x8934, SIOCGIFPFLAGS = 0x8935,

@@ -150,6 +150,8 @@ inet_bind_bucket *inet_bind_bucket_create(inet_bind_hashbucket *head, u16 port);
 void inet_bind_bucket_destroy(inet_bind_bucket *tb);
 /// Ports that are never chosen automatically (/proc/sys/net/ipv4/ip_local_reserved_ports, row C-02).
 bool inet_is_reserved_local_port(u16 port);
+/// Publish the list. Boot.
+void inet_reserved_ports_init();
 u32 inet_ehashfn(be32 laddr, u16 lport, be32 faddr, be16 fport);
 /// TIME_WAIT's small stand-in for a tcp_sock: a lookup can end at either.
 struct inet_lookup_result {

@@ -6,12 +6,20 @@
 #include "lib/initcall.h"
 #include "net/ipv4/ping.h"
 #include "net/ipv4/raw.h"
+#include "net/ipv4/tcp.h"
 #include "net/ipv4/udp.h"
 
 static const net_protocol udp_protocol = {
     .handler = udp_rcv,
     .err_handler = udp_err,
     .name = "udp_rcv",
+    .no_policy = true,
+};
+
+static const net_protocol tcp_protocol = {
+    .handler = tcp_v4_rcv,
+    .err_handler = tcp_v4_err,
+    .name = "tcp_v4_rcv",
     .no_policy = true,
 };
 
@@ -22,6 +30,11 @@ static const net_proto_family inet_family_ops = {
 };
 
 static inet_protosw inetsw_array[] = {
+    {.type = SOCK_STREAM,
+     .protocol = IPPROTO_TCP,
+     .prot = &tcp_prot,
+     .ops = &inet_stream_ops,
+     .flags = INET_PROTOSW_PERMANENT},
     {.type = SOCK_DGRAM,
      .protocol = IPPROTO_UDP,
      .prot = &udp_prot,
@@ -58,18 +71,20 @@ static void inet_must_add(const net_protocol *p, u8 number)
 
 static int inet_init()
 {
-    for (proto *p : {&udp_prot, &raw_prot, &ping_prot})
+    for (proto *p : {&tcp_prot, &udp_prot, &raw_prot, &ping_prot})
         if (int err = proto_register(p))
             return err;
     if (int err = sock_register(&inet_family_ops))
         return err;
     inet_must_add(&icmp_protocol, IPPROTO_ICMP);
     inet_must_add(&udp_protocol, IPPROTO_UDP);
+    inet_must_add(&tcp_protocol, IPPROTO_TCP);
     inet_must_add(&igmp_protocol, IPPROTO_IGMP);
     for (inet_protosw &p : inetsw_array)
         inet_register_protosw(&p);
     arp_init();
     ip_init();
+    tcp_init();
     udp_init();
     ping_init();
     raw_init();

@@ -33,6 +33,7 @@ void tcp_init()
     tcp_register_congestion_control(&tcp_cubic);
     tcp_tasklet_init();
     sysctl_tcp_init();
+    inet_reserved_ports_init();
     tcp_proc_init();
 }
 
