@@ -244,7 +244,13 @@ static const struct {
 } vectors[] = {
     {"66.9.149.187", "161.142.100.80", 2794, 1766, 0x323e8fc2, 0x51ccc178},
     {"199.92.111.2", "65.69.140.83", 14230, 4739, 0xd718262a, 0xc626b0ea},
+    {"24.19.198.95", "12.22.207.184", 12898, 38024, 0xd2d0a5de, 0x5c2b394a},
+    {"38.27.205.30", "209.142.163.6", 48228, 2217, 0x82989176, 0xafc7327f},
+    {"153.39.163.191", "202.188.127.2", 44251, 1303, 0x5d1809c5, 0x10e828a2},
     {"3ffe:2501:200:1fff::7", "3ffe:2501:200:3::1", 2794, 1766, 0x2cc18cd5, 0x40207d3d},
+    {"3ffe:501:8::260:97ff:fe40:efab", "ff02::1", 14230, 4739, 0x0f0c461c, 0xdde51bbf},
+    {"3ffe:1900:4545:3:200:f8ff:fe21:67cf", "fe80::200:f8ff:fe21:67cf", 44251, 38024, 0x4b61e985,
+     0x02d1feef},
 };
 
 static size_t make_vector(uint8_t *frame, unsigned i, bool tcp)
@@ -288,7 +294,7 @@ static void test_rss_vectors(void)
     g_assert_cmpuint(r.info & 0xf, ==, 1);
     rss_on(n, 0x00370000, 1);
     for (unsigned i = 0; i < G_N_ELEMENTS(vectors); i++) {
-        bool v6 = i == 2;
+        bool v6 = strchr(vectors[i].src, ':');
 
         wire_send(n, frame, make_vector(frame, i, false));
         rx_wait(n, 0, &r);

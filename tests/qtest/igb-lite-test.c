@@ -24,6 +24,8 @@ int main(int argc, char **argv)
     igb_lite_add_ring_tests();
     igb_lite_add_desc_tests();
     igb_lite_add_cve_tests();
+    igb_lite_add_segment_tests();
+    igb_lite_add_migrate_tests();
     igb_lite_add_wait_tests();
     igb_lite_add_dma_tests();
     return g_test_run();

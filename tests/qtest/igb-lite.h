@@ -131,6 +131,8 @@ void igb_lite_add_beside_tests(void);
 void igb_lite_add_ring_tests(void);
 void igb_lite_add_desc_tests(void);
 void igb_lite_add_cve_tests(void);
+void igb_lite_add_segment_tests(void);
+void igb_lite_add_migrate_tests(void);
 void igb_lite_add_table_tests(void);
 void igb_lite_add_dma_tests(void);
 
