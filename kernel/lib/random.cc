@@ -6,13 +6,16 @@
 #include "lib/spinlock.h"
 #include "lib/string.h"
 
-static constexpr unsigned BLOCK = 64, KEY_WORDS = 8;
+static constexpr size_t BLOCK = 64, KEY_WORDS = 8;
 
 struct random_pool {
     spinlock lock{"random_pool"};
     u32 key[KEY_WORDS] = {};
     u64 counter = 0;
     bool seeded = false;
+    /// Output for small requests: half of the block whose other half became the key. Wiped as it is handed out.
+    u8 ready[BLOCK - KEY_WORDS * sizeof(u32)] = {};
+    size_t left = 0; // unused bytes at the end of `ready`
 };
 static random_pool pool;
 
@@ -21,7 +24,7 @@ static constexpr u32 rol(u32 v, unsigned n)
     return v << n | v >> (32 - n);
 }
 
-static void quarter_round(u32 *s, int a, int b, int c, int d)
+[[gnu::always_inline]] static inline void quarter_round(u32 *s, int a, int b, int c, int d)
 {
     s[a] += s[b], s[d] = rol(s[d] ^ s[a], 16);
     s[c] += s[d], s[b] = rol(s[b] ^ s[c], 12);
@@ -61,23 +64,42 @@ static void seed(random_pool &p)
     p.seeded = true;
 }
 
+/// A new key, so that what was handed out cannot be computed from the state that is left (backtracking resistance), and
+/// some output with it.
+static void rekey(random_pool &p)
+{
+    u32 block[BLOCK / sizeof(u32)];
+    chacha_block(p, block);
+    memcpy(p.key, block, sizeof(p.key));
+    memcpy(p.ready, block + KEY_WORDS, sizeof(p.ready));
+    p.left = sizeof(p.ready);
+    memset(block, 0, sizeof(block));
+}
+
 void get_random_bytes(void *buf, size_t n)
 {
     spin_guard<irqsave> g{pool.lock};
     if (!pool.seeded) [[unlikely]]
         seed(pool);
     auto *to = static_cast<u8 *>(buf);
-    u32 block[16];
+    if (n <= sizeof(pool.ready)) {
+        if (pool.left < n)
+            rekey(pool);
+        u8 *from = pool.ready + sizeof(pool.ready) - pool.left;
+        memcpy(to, from, n);
+        memset(from, 0, n);
+        pool.left -= n;
+        return;
+    }
+    u32 block[BLOCK / sizeof(u32)];
     while (n) {
         chacha_block(pool, block);
-        size_t take = min(n, BLOCK);
+        size_t take = min(n, size_t{BLOCK});
         memcpy(to, block, take);
         to += take;
         n -= take;
     }
-    // Backtracking resistance: what was handed out cannot be computed from the state that is left.
-    chacha_block(pool, block);
-    memcpy(pool.key, block, sizeof(pool.key));
+    rekey(pool);
 }
 
 u32 get_random_u32()

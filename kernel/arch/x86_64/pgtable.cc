@@ -176,28 +176,47 @@ phys_addr_t arch_query_page(arch_pgd pgd, u64 va, u32 *prot)
     return v & PTE_ADDR;
 }
 
+/// Index of the first entry of a table in [i, n) that is not 0, or n. Tables are mostly empty: eight at a time.
+static unsigned next_used(const u64 *t, unsigned i, unsigned n)
+{
+    for (; i < n && i % 8; i++)
+        if (t[i])
+            return i;
+    for (; i + 8 <= n; i += 8)
+        if (t[i] | t[i + 1] | t[i + 2] | t[i + 3] | t[i + 4] | t[i + 5] | t[i + 6] | t[i + 7])
+            break;
+    while (i < n && !t[i])
+        i++;
+    return i;
+}
+
+/// arch_next_mapped() below one table of `level`, whose entries cover va; 0: nothing here.
+static u64 next_mapped(const u64 *t, unsigned level, u64 va, u64 end)
+{
+    u64 step = PAGE_SIZE << (9 * level), base = align_down(va, step << 9);
+    unsigned n =
+        end - base < step << 9 ? static_cast<unsigned>((end - base + step - 1) / step) : 512;
+    for (unsigned i = pt_index(va, level);; i++) {
+        i = next_used(t, i, n);
+        if (i == n)
+            return 0;
+        u64 at = max(base + i * step, va);
+        if (level == 0)
+            return at;
+        if (t[i] & PTE_P)
+            if (u64 found = next_mapped(table_of(t[i]), level - 1, at, end))
+                return found;
+    }
+}
+
 u64 arch_next_mapped(arch_pgd pgd, u64 va, u64 end)
 {
     va = align_down(va, PAGE_SIZE);
-    while (va < end) {
-        // Step over the largest empty table that va lies in.
-        unsigned level = 3;
-        u64 *t = static_cast<u64 *>(phys_to_virt(pgd));
-        u64 e = t[pt_index(va, level)];
-        while (level > 0 && (e & PTE_P)) {
-            t = table_of(e);
-            level--;
-            e = t[pt_index(va, level)];
-        }
-        if (level == 0 && e)
-            return va;
-        u64 step = PAGE_SIZE << (9 * level);
-        u64 next = align_down(va, step) + step;
-        if (next <= va)
-            break;
-        va = next;
-    }
-    return end;
+    if (va >= end)
+        return end;
+    // Page 0 is never mapped in a user's space, so that 0 can mean "nothing".
+    u64 found = next_mapped(static_cast<u64 *>(phys_to_virt(pgd)), 3, va, end);
+    return found ? found : end;
 }
 
 arch_pgd arch_pgd_alloc()
@@ -212,7 +231,7 @@ arch_pgd arch_pgd_alloc()
 
 static void free_tables(u64 *t, unsigned level, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = next_used(t, 0, n); i < n; i = next_used(t, i + 1, n)) {
         if (!(t[i] & PTE_P))
             continue;
         if (level > 1)

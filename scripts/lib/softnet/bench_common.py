@@ -66,10 +66,10 @@ def qemu_version():
     return subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
 
 
-def compile_client(name, *flags):
+def compile_client(name, *flags, cc="cc"):
     """A program of tests/bench, into build/bench; returns its path. flags: -static for one that runs in the guest too."""
     LOGS.mkdir(parents=True, exist_ok=True)
-    run(["cc", "-O2", "-Wall", "-Wextra", "-Werror", *flags, SOURCES / f"{name}.c", "-o", LOGS / name], f"compiling {name}")
+    run([cc, "-O2", "-Wall", "-Wextra", "-Werror", *flags, SOURCES / f"{name}.c", "-o", LOGS / name], f"compiling {name}")
     return LOGS / name
 
 
