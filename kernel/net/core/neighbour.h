@@ -149,6 +149,8 @@ void neigh_changeaddr(neigh_table *tbl, net_device *dev);
 /// Snapshot for the views: calls f for every entry, referenced, no lock held.
 void neigh_for_each(neigh_table *tbl, void (*f)(neighbour *, void *), void *arg);
 const char *nud_name(u8 state);
+/// Tell listeners of netlink about an entry. Any context but hard IRQ; n->lock may be held. neighbour_netlink.cc
+void neigh_notify(const neighbour *n);
 
 // neighbour.cc and neighbour_output.cc only:
 /// (Re)arm the timer; takes a reference when it was not armed. n->lock.

@@ -124,6 +124,7 @@ void neigh_timer_handler(timer_list *t) NO_THREAD_SAFETY_ANALYSIS
     if ((n->nud_state & (NUD_INCOMPLETE | NUD_PROBE)) && n->probes.load() >= neigh_max_probes(n)) {
         neigh_set_state(n, NUD_FAILED);
         neigh_invalidate(n);
+        neigh_notify(n);
     }
     if (n->nud_state & NUD_IN_TIMER)
         neigh_add_timer(n, time_after(now + HZ / 2, next) ? now + HZ / 2 : next);
@@ -254,6 +255,8 @@ int neigh_update(neighbour *n, const u8 *lladdr, u8 state, u32 flags)
         neigh_set_state(n, state);
         if ((old & (NUD_INCOMPLETE | NUD_PROBE)) && (state & NUD_FAILED))
             neigh_invalidate(n);
+        if (state != old)
+            neigh_notify(n);
         return 0;
     }
     if (!lladdr) {
@@ -280,6 +283,8 @@ int neigh_update(neighbour *n, const u8 *lladdr, u8 state, u32 flags)
         neigh_connect(n);
     else
         neigh_suspect(n);
+    if (state != old || lladdr != n->ha)
+        neigh_notify(n);
     if (!(old & NUD_VALID))
         flush_queue(n);
     return 0;

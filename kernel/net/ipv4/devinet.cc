@@ -102,6 +102,7 @@ int inet_insert_ifa(in_device *d, in_ifaddr *ifa)
     ifa->ifa_dev = d;
     ifa->ifa_next = *pp;
     rcu_assign_pointer(*pp, ifa);
+    rtmsg_ifa(true, ifa);
     fib_inetaddr_event(NETDEV_UP, ifa);
     return 0;
 }
@@ -119,6 +120,7 @@ static void unlink_ifa(in_device *d, in_ifaddr *ifa)
     if (!*pp)
         return;
     rcu_assign_pointer(*pp, ifa->ifa_next);
+    rtmsg_ifa(false, ifa);
     fib_inetaddr_event(NETDEV_DOWN, ifa);
     call_rcu(&ifa->rcu, ifa_free_rcu);
 }
@@ -230,6 +232,8 @@ static void add_existing(net_device *dev, void *)
 
 void devinet_init()
 {
+    devinet_netlink_init();
+    fib_netlink_init();
     ipv4_devconf_register("all", &ipv4_devconf_all);
     ipv4_devconf_register("default", &ipv4_devconf_dflt);
     static netdev_notifier ip_netdev_notifier;

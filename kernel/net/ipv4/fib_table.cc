@@ -93,7 +93,7 @@ static int check_gateway(fib_config *c)
     if (res.type != RTN_UNICAST && res.type != RTN_LOCAL)
         return -EINVAL;
     if (res.fi->nh_gw)
-        return -EINVAL; // a gateway behind a gateway
+        return -ENETUNREACH; // a gateway behind a gateway: nothing on link leads there
     if (!c->dev)
         c->dev = res.fi->nh_dev;
     return c->dev->flags & IFF_UP ? 0 : -ENETDOWN;
@@ -199,6 +199,7 @@ int fib_table_insert(fib_table &t, const fib_config &c, bool replace)
     if (old)
         free_alias(old);
     rt_cache_flush();
+    rtmsg_fib(true, a, t);
     return 0;
 }
 
@@ -223,6 +224,7 @@ int fib_table_delete(fib_table &t, const fib_config &c)
             (c.priority && a->fi->fib_priority != c.priority) || (c.gw && a->fi->nh_gw != c.gw) ||
             (c.dev && a->fi->nh_dev != c.dev) || (c.prefsrc && a->fi->fib_prefsrc != c.prefsrc))
             continue;
+        rtmsg_fib(false, a, t);
         remove(t, pp);
         return 0;
     }

@@ -107,3 +107,6 @@ void ipv4_devconf_register(const char *name, ipv4_devconf *cnf);
 void ip_mc_up(in_device *d);
 void ip_mc_down(in_device *d);
 void igmp_proc_init();
+/// Notify listeners of netlink of an address that was added or deleted. [P] rtnl. devinet_netlink.cc
+void rtmsg_ifa(bool added, const in_ifaddr *a);
+void devinet_netlink_init();

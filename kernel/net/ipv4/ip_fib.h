@@ -78,3 +78,6 @@ be32 fib_res_prefsrc(const fib_result &res, be32 daddr);
 void fib_info_release_rt(fib_info *fi);
 void fib_init();
 void fib_proc_init();
+/// Notify listeners of netlink of a route. [P] rtnl. fib_netlink.cc
+void rtmsg_fib(bool added, const fib_alias *a, const fib_table &t);
+void fib_netlink_init();

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: MIT
+"""Netlink and its users: Debian's ip in the guest, and a program that asks without tools."""
+
+import re
+
+import pytest
+
+import debian_tools
+
+
+def failed_lines(output):
+    return "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
+
+
+@pytest.mark.linux
+def test_netlink_program(guest):
+    """Dumps of many parts, errors, groups."""
+    status, output = guest.status("nltest", 60)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
+def test_netlink_program_debug(debug_guest):
+    """The same under the kernel's own checks."""
+    status, output = debug_guest.status("nltest", 60)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
+@pytest.fixture(scope="module")
+def tools(guests, tmp_path_factory):
+    """A guest with Debian's network tools, under the kernel's own checks."""
+    programs = ["/usr/sbin/ip", "/usr/bin/ss"]
+    initrd = debian_tools.initramfs(tmp_path_factory.mktemp("debian"), programs)
+    guest = guests.boot(smp=2, debug=True, initrd=initrd, memory="512M")
+    yield guest
+    trouble = guest.console.trouble()
+    guest.close()
+    assert not trouble, trouble
+
+
+def test_ip_shows(tools):
+    """What a fresh guest has."""
+    links = tools.sh("/deb/ip -o link")
+    assert re.search(r"^1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN", links, re.M)
+    assert re.search(rf"^2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 .* state UP .*link/ether {tools.mac}", links, re.M)
+    addresses = tools.sh("/deb/ip -o -4 addr show")
+    assert "1: lo    inet 127.0.0.1/8 scope host lo" in addresses
+    assert f"2: eth0    inet {tools.ip}/24 brd" in addresses and "valid_lft forever" in addresses
+    assert f"default via {tools.host_ip} dev eth0" in tools.sh("/deb/ip route")
+    assert f"local {tools.ip} dev eth0 proto kernel scope host src {tools.ip}" in tools.sh("/deb/ip route show table local")
+    assert f"192.0.2.1 via {tools.host_ip} dev eth0 src {tools.ip}" in tools.sh("/deb/ip route get 192.0.2.1")
+    assert tools.sh("/deb/ip rule").split() == "0: from all lookup local 32766: from all lookup main 32767: from all lookup default".split()
+
+
+def test_ip_changes_addresses(tools):
+    """Addresses come and go with their routes; a second time is an error."""
+    tools.sh("/deb/ip addr add 10.77.0.1/24 brd + dev eth0 label eth0:x")
+    assert "inet 10.77.0.1/24 brd 10.77.0.255 scope global eth0:x" in tools.sh("/deb/ip addr show dev eth0")
+    status, output = tools.status("/deb/ip addr add 10.77.0.1/24 dev eth0")
+    assert status == 2 and "File exists" in output
+    tools.sh("/deb/ip addr add 10.77.0.2/24 dev eth0")
+    assert "10.77.0.2/24 scope global secondary eth0" in tools.sh("/deb/ip addr show dev eth0")
+    assert "10.77.0.0/24 dev eth0 proto kernel scope link src 10.77.0.1" in tools.sh("/deb/ip route")
+    tools.sh("/deb/ip addr flush to 10.77.0.0/16")
+    assert "10.77" not in tools.sh("/deb/ip addr") + tools.sh("/deb/ip route")
+
+
+def test_ip_changes_routes(tools):
+    """add, replace, del, and the kernel's refusals."""
+    gateway = tools.host_ip
+    tools.sh(f"/deb/ip route add 10.88.0.0/16 via {gateway} metric 5 mtu 1300")
+    assert f"10.88.0.0/16 via {gateway} dev eth0 metric 5 mtu 1300" in tools.sh("/deb/ip route")
+    status, output = tools.status(f"/deb/ip route add 10.88.0.0/16 via {gateway} metric 5")
+    assert status == 2 and "File exists" in output
+    tools.sh("/deb/ip route replace unreachable 10.88.0.0/16 metric 5")
+    assert "unreachable 10.88.0.0/16" in tools.sh("/deb/ip route")
+    status, output = tools.status("/deb/ip route get 10.88.1.1")
+    assert status == 2 and "No route to host" in output
+    tools.sh("/deb/ip route del 10.88.0.0/16 metric 5")
+    status, output = tools.status("/deb/ip route del 10.88.0.0/16")
+    assert status == 2 and "No such process" in output
+    status, output = tools.status("/deb/ip route add 10.89.0.0/16 via 172.31.0.1")
+    assert status == 2 and "Network is unreachable" in output
+
+
+def test_ip_changes_neighbours(tools):
+    """Permanent entries, learned ones, deletion."""
+    tools.sh(f"/deb/ip neigh add 10.9.200.9 lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
+    assert "10.9.200.9 dev eth0 lladdr 02:00:00:00:00:01 PERMANENT" in tools.sh("/deb/ip neigh")
+    status, output = tools.status("/deb/ip neigh add 10.9.200.9 lladdr 02:00:00:00:00:02 dev eth0")
+    assert status == 2 and "File exists" in output
+    tools.sh("/deb/ip neigh replace 10.9.200.9 lladdr 02:00:00:00:00:02 dev eth0 nud permanent")
+    assert "02:00:00:00:00:02 PERMANENT" in tools.sh("/deb/ip neigh")
+    tools.sh("/deb/ip neigh del 10.9.200.9 dev eth0")
+    assert "02:00:00:00:00:02" not in tools.sh("/deb/ip neigh")
+    assert tools.ping(1)
+    assert re.search(rf"{tools.host_ip} dev eth0 lladdr {tools.host_mac} (REACHABLE|STALE|DELAY)", tools.sh("/deb/ip neigh"))
+
+
+def test_ip_changes_links(tools):
+    """MTU, queue length, down and up; kinds of links that do not exist."""
+    tools.sh("/deb/ip link set eth0 mtu 1400 txqueuelen 500")
+    assert re.search(r"mtu 1400 .*qlen 500", tools.sh("/deb/ip link show eth0"))
+    tools.sh("/deb/ip link set eth0 mtu 1500 txqueuelen 1000")
+    status, output = tools.status("/deb/ip link set eth0 mtu 10")
+    assert status == 2 and "Invalid argument" in output
+    status, output = tools.status("/deb/ip link del eth0")
+    assert status == 2 and "not supported" in output
+    tools.sh("/deb/ip link set lo down")
+    assert "state DOWN" in tools.sh("/deb/ip link show lo")
+    tools.sh("/deb/ip link set lo up")
+    counters = tools.sh("/deb/ip -s link show eth0").split("RX:")[1].split()
+    assert int(counters[6]) > 0 and int(counters[7]) > 0  # bytes and packets received
+
+
+def test_ip_monitor(tools):
+    """Groups: what changes is told to those who listen."""
+    with tools.background("/deb/ip -t monitor address route > /tmp/monitor"):
+        for _ in range(50):
+            if "0 00000050" in tools.cat("/proc/net/netlink").replace("  ", " ") or "00000450" in tools.cat("/proc/net/netlink"):
+                break
+        tools.sh("/deb/ip addr add 10.78.0.1/24 dev eth0")
+        tools.sh("/deb/ip addr del 10.78.0.1/24 dev eth0")
+        text = tools.cat("/tmp/monitor")
+    assert re.search(r"inet 10.78.0.1/24 scope global eth0", text)
+    assert re.search(r"Deleted .*inet 10.78.0.1/24", text)
+    assert "10.78.0.0/24 dev eth0 proto kernel scope link src 10.78.0.1" in text
