@@ -232,6 +232,7 @@ static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
     DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 500),
     DEFINE_PROP_UINT32("rx-wait-ms", IGBLiteState, rx_wait_ms, 200),
+    DEFINE_PROP_UINT32("tx-wait-us", IGBLiteState, tx_wait_us, 250),
 };
 /* clang-format on */
 

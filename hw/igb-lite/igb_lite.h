@@ -113,6 +113,11 @@ struct IGBLiteState {
     QEMUTimer *irq_timer;
     uint32_t owed; /* vectors with a cause that no message has been sent for */
     int64_t quiet_until[IGB_LITE_VECTORS]; /* no message before this virtual time (EITR), ns */
+    uint32_t tx_wait_us; /* property: how long a message for sent packets alone waits for more */
+    uint32_t tx_held;    /* vectors of whose message that is true */
+    int64_t tx_held_until[IGB_LITE_VECTORS];
+    uint32_t tx_unsaid[IGB_LITE_QUEUES]; /* descriptors done since a queue's cause became fresh */
+    size_t tx_unsaid_bytes[IGB_LITE_QUEUES];
 
     uint32_t rx_wait_ms; /* property: how long a frame waits for descriptors */
     QEMUBH *rx_bh;
@@ -250,6 +255,7 @@ uint32_t igb_lite_irq_read(IGBLiteState *s, uint32_t addr);
 void igb_lite_irq_write(IGBLiteState *s, uint32_t addr, uint32_t val);
 void igb_lite_eitr_write(IGBLiteState *s, uint32_t addr, uint32_t val);
 void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q);
+void igb_lite_irq_sent(IGBLiteState *s, unsigned q, uint32_t descs, uint32_t ring, size_t bytes);
 void igb_lite_irq_other(IGBLiteState *s, uint32_t causes);
 void igb_lite_irq_deliver(IGBLiteState *s);
 

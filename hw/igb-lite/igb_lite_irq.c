@@ -11,9 +11,10 @@
  * are in ICR, and ICR & IMS drives the INTx pin, or vector 0 if MSI-X is enabled in config space.
  *
  * Causes only mark; igb_lite_irq_deliver() sends. A received frame leaves that to irq_bh, so that a
- * burst costs one message. One timer serves all vectors and is armed only when a message has to
- * wait. A message is itself a DMA write to an address that the guest chose, so all state is up to
- * date before it leaves.
+ * burst costs one message. A message that has only sent packets to report is held for tx-wait-us,
+ * unless they are many: a quarter of the ring, or TX_BULK bytes. One timer serves all vectors and is
+ * armed only when a message has to wait. A message is itself a DMA write to an address that the
+ * guest chose, so all state is up to date before it leaves.
  */
 #include "qemu/osdep.h"
 
@@ -24,6 +25,7 @@
 #include "qemu/main-loop.h"
 #include "trace.h"
 
+#define TX_BULK 4096           /* bytes sent that are reported at once */
 #define OWED_LEGACY (1u << 31) /* in owed: vector 0 out of MSI-X mode */
 
 static bool msix_mode(IGBLiteState *s)
@@ -47,6 +49,7 @@ static void set_eicr(IGBLiteState *s, uint32_t vectors)
     vectors &= IGB_LITE_EICR_MASK;
     s->mac[R_EICR] |= vectors;
     s->owed |= vectors;
+    s->tx_held &= ~vectors;
     trace_igb_lite_irq_cause(vectors, s->mac[R_EICR], s->mac[R_EIMS]);
 }
 
@@ -90,6 +93,33 @@ void igb_lite_irq_queue(IGBLiteState *s, bool tx, unsigned q)
     }
 }
 
+/*
+ * Packets of a queue were sent: descs of its ring's descriptors are written back. A driver with
+ * little under way may wait for it to send more, as TCP does, so bulk is reported at once.
+ */
+void igb_lite_irq_sent(IGBLiteState *s, unsigned q, uint32_t descs, uint32_t ring, size_t bytes)
+{
+    uint8_t entry = s->mac[R_IVAR + q % 8] >> (8 * (q / 8 * 2 + 1));
+    unsigned vector = FIELD_EX32(entry, IVAR, VECTOR);
+    uint32_t bit = 1u << vector, held = s->tx_held & bit;
+    bool fresh = !(s->owed & bit);
+
+    igb_lite_irq_queue(s, true, q);
+    s->tx_unsaid[q] = fresh ? descs : s->tx_unsaid[q] + descs;
+    s->tx_unsaid_bytes[q] = fresh ? bytes : s->tx_unsaid_bytes[q] + bytes;
+    if (!s->tx_wait_us || !msix_mode(s) || !FIELD_EX32(entry, IVAR, VALID) ||
+        vector >= IGB_LITE_VECTORS || s->tx_unsaid[q] >= ring / 4 ||
+        s->tx_unsaid_bytes[q] >= TX_BULK) {
+        return;
+    }
+    if (fresh) {
+        held = bit;
+        s->tx_held_until[vector] =
+            qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL) + s->tx_wait_us * (int64_t)SCALE_US;
+    }
+    s->tx_held |= held;
+}
+
 static void notify_once(IGBLiteState *s, unsigned vector)
 {
     igb_lite_log(s, "interrupt", "\"vector\":%u,\"masked\":%s", vector,
@@ -128,6 +158,7 @@ static void send_message(IGBLiteState *s, unsigned vector, int64_t now)
     int64_t interval = FIELD_EX32(s->mac[R_EITR + vector], EITR, INTERVAL);
 
     s->owed &= ~bit;
+    s->tx_held &= ~bit;
     s->quiet_until[vector] = interval ? now + interval * SCALE_US : 0;
     if (s->mac[R_EIAC] & bit) {
         s->mac[R_EICR] &= ~bit;
@@ -147,6 +178,7 @@ static void send_message(IGBLiteState *s, unsigned vector, int64_t now)
 void igb_lite_irq_deliver(IGBLiteState *s)
 {
     int64_t now, next = INT64_MAX;
+    int64_t due;
     uint32_t ready;
 
     if (!s->owed || s->gone || !msix_enabled(PCI_DEVICE(s))) {
@@ -173,9 +205,13 @@ void igb_lite_irq_deliver(IGBLiteState *s)
         if (s->quiet_until[vector] <= now) {
             delay(s, vector, now);
         }
-        if (s->quiet_until[vector] > now) {
-            trace_igb_lite_irq_wait(vector, s->quiet_until[vector] - now);
-            next = MIN(next, s->quiet_until[vector]);
+        due = s->quiet_until[vector];
+        if (s->tx_held >> vector & 1) {
+            due = MAX(due, s->tx_held_until[vector]);
+        }
+        if (due > now) {
+            trace_igb_lite_irq_wait(vector, due - now);
+            next = MIN(next, due);
         } else {
             send_message(s, vector, now);
         }
@@ -287,6 +323,7 @@ void igb_lite_irq_reset(IGBLiteState *s)
     timer_del(s->irq_timer);
     qemu_bh_cancel(s->irq_bh);
     s->owed = 0;
+    s->tx_held = 0;
     s->irq_delayed = 0;
     memset(s->quiet_until, 0, sizeof(s->quiet_until));
     if (!s->gone) {

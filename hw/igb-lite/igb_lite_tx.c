@@ -38,6 +38,8 @@ typedef struct TxRun {
     uint32_t size, head, tail;
     IGBLiteTxDesc fetched[FETCH];
     uint32_t first, count; /* which ring slots are in fetched */
+    uint32_t done;         /* descriptors retired */
+    size_t bytes;          /* of their packets */
     bool raise;            /* something was written back */
 } TxRun;
 
@@ -363,6 +365,8 @@ static void retire(IGBLiteState *s, TxRun *run, const TxPacket *p)
         }
         run->head = (run->head + 1) % run->size;
     }
+    run->done += p->descs;
+    run->bytes += p->len;
     IGB_LITE_Q(s, TDH, run->q) = run->head;
     if (any && wb.head_only) {
         wb.index = wb.status = run->head;
@@ -399,7 +403,7 @@ static void run_queue(IGBLiteState *s, unsigned q, int budget)
         more = run.head != run.tail;
     }
     if (run.raise) {
-        igb_lite_irq_queue(s, true, q);
+        igb_lite_irq_sent(s, q, run.done, run.size, run.bytes);
     }
     if (!more) {
         s->tx_ready &= ~(1u << q);

@@ -265,6 +265,48 @@ static void test_eitr(void)
     nic_stop(n);
 }
 
+/*
+ * tx-wait-us: a message that reports only sent packets waits for more of them, but not for a cause
+ * of another kind, nor when a quarter of the ring is done.
+ */
+static void test_tx_wait(void)
+{
+    Nic *n = nic_start_args("-global igb-lite.tx-wait-us=200");
+    uint8_t frame[64];
+
+    nic_enable(n);
+    tx_ring(n, 0, 64);
+    make_frame(frame, 64, 1);
+    w32(n, A_IVAR, (R_IVAR_VALID_MASK | 2) << 8);
+    w32(n, A_EIAC, 0x3ff);
+    w32(n, A_EIMS, 0x3ff);
+    tx_frame(n, 0, 0, frame, 64);
+    tx_doorbell(n, 0);
+    qtest_clock_step(n->qts, 150 * 1000);
+    tx_frame(n, 0, 1, frame, 64);
+    tx_doorbell(n, 0);
+    g_assert_true(tx_done(n, 0, 1)); /* the write-back does not wait */
+    qtest_clock_step(n->qts, 49 * 1000);
+    g_assert_cmpuint(messages(n), ==, 0);
+    qtest_clock_step(n->qts, 1000);
+    wait_message(n, 2);
+    g_assert_cmpuint(messages(n), ==, 1);
+    tx_frame(n, 0, 2, frame, 64);
+    tx_doorbell(n, 0);
+    g_assert_false(message(n, 2));
+    w32(n, A_EICS, 1 << 2);
+    g_assert_true(message(n, 2));
+    for (unsigned i = 0; i < 16; i++) {
+        g_assert_false(message(n, 2));
+        tx_frame(n, 0, i, frame, 64);
+        tx_doorbell(n, 0);
+    }
+    g_assert_true(message(n, 2));
+    qtest_clock_step(n->qts, 1000 * 1000);
+    g_assert_cmpuint(messages(n), ==, 2);
+    nic_stop(n);
+}
+
 /* Causes all the time: at most one message per interval. */
 static void test_eitr_rate(void)
 {
@@ -424,6 +466,7 @@ void igb_lite_add_irq_tests(void)
     qtest_add_func("igb-lite/irq/msix-mask", test_msix_mask);
     qtest_add_func("igb-lite/irq/pbaclr", test_pbaclr);
     qtest_add_func("igb-lite/irq/msix-enable", test_msix_enable);
+    qtest_add_func("igb-lite/irq/tx-wait", test_tx_wait);
     qtest_add_func("igb-lite/irq/eitr", test_eitr);
     qtest_add_func("igb-lite/irq/eitr-rate", test_eitr_rate);
     qtest_add_func("igb-lite/irq/eitr-vectors", test_eitr_vectors);

@@ -50,7 +50,7 @@ Nic *nic_start_args(const char *args)
     g_assert_cmpint(socketpair(PF_UNIX, SOCK_STREAM, 0, pair), ==, 0);
     n->qts = qtest_initf("-M q35 -nodefaults -m 128 -netdev socket,fd=%d,id=net0 "
                          "-device %s,id=nic,netdev=net0,addr=4,mac=52:54:00:aa:bb:cc "
-                         "-global igb-lite.autoneg-ms=5 %s",
+                         "-global igb-lite.autoneg-ms=5 -global igb-lite.tx-wait-us=0 %s",
                          pair[1], nic_device(), args);
     close(pair[1]);
     n->wire = pair[0];
