@@ -10,7 +10,7 @@ import struct
 import sys
 
 (REG_WRITE, REG_FLIP, REG_READ, RAW, MEMORY, RX_RING, TX_RING, TX_DATA, TX_CONTEXT, TX_DOORBELL, RX_POST, FRAME, PACKET, CLOCK,
- RUN, CONFIG, VECTOR, LINK, WIRE, FLIP, MIGRATE, STOP, RESET, ENABLE) = range(24)
+ RUN, CONFIG, VECTOR, LINK, WIRE, FLIP, MIGRATE, STOP, RESET, ENABLE, FAULT) = range(25)
 
 # Command's upper byte of a transmit descriptor.
 EOP, RS, DEXT, VLE, TSE = 0x01, 0x08, 0x20, 0x40, 0x80
@@ -85,6 +85,11 @@ def rx_ring(queue, size_code, buffer_kb, posted):
     return bytes([RX_RING, queue, size_code, buffer_kb, posted])
 
 
+def fault(which, value):
+    """A fault by its place in the fuzzer's list; the last one is the event log."""
+    return struct.pack("<BBH", FAULT, which, value)
+
+
 UDP4, UDP6, UDP4_VLAN, EXT6, TCP4, TCP6, SCTP4, FRAG4 = 0x40, 0x41, 0x42, 0x45, 0x08, 0x09, 0x10, 0x60
 BUF = address(RAM, 0x2000)  # window + 0x22000
 RUN3 = bytes([RUN, 3])
@@ -157,6 +162,13 @@ SEEDS = {
     "migrate_damaged": b"".join(bytes([MIGRATE]) + struct.pack("<HB", at, 0x81) for at in (300, 700, 2000, 5000)),
     "stop": bytes([TX_RING, 0, 6]) + w32(TDT, 400) + bytes([STOP, 1]) + RUN3 + frame(60, b"\xff") + bytes([STOP, 0]) + RUN3,
     "resets": b"".join(tx_data(BUF, 64) + w32(TDT, 5) + frame(60, b"\xff") + bytes([RESET, how, ENABLE]) for how in range(3)),
+    "fault_irq": fault(0, 2) + fault(1, 3) + fault(2, 4) + w32(EIMS, 0x3ff) + b"".join(w32(EICS, 1 << i) for i in range(8)) + clock(255, 15),
+    "fault_write_back": fault(3, 1) + fault(10, 50) + frame(60, b"\xff") + frame(60, b"\xff") + tx_data(BUF, 64) + doorbell(1) +
+                        clock(100, 10) + bytes([RESET, 0]) + clock(255, 15),
+    "fault_corrupt": fault(4, 1) + fault(5, 1) + fault(6, 1) + fault(9, 77) + packet(UDP4, 40) + frame(14, b"\xff") + tx_data(BUF, 64) +
+                     doorbell(1) + RUN3,
+    "fault_stall": fault(7, 0xffff) + fault(8, 0xffff) + frame(60, b"\xff") + tx_data(BUF, 64) + doorbell(1) + fault(7, 0) + fault(8, 0),
+    "event_log": fault(11, 0) + frame(60, b"\xff") + tx_data(BUF, 64) + doorbell(1) + w32(EICS, 1) + RUN3,
     "reset_at_work": bytes([TX_RING, 0, 6]) + w32(TDT, 500) + bytes([RESET, 1]) + RUN3,
     "sizes": b"".join(bytes([RAW, how]) + struct.pack("<HI", RCTL + off, 0xffffffff) for how in (0, 1, 3, 4, 5, 7) for off in (0, 1, 4)),
     "scribble": b"".join(bytes([REG_WRITE, i, i]) + b"\xff\xff\xff\xff" for i in range(64)),

@@ -21,6 +21,7 @@
 #include "hw/pci/msix.h"
 #include "hw/pci/pci_host.h"
 #include "hw/qdev-core.h"
+#include "qapi/error.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
@@ -34,6 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int (*qemu_main)(void);
 
 Fuzz fuzz;
+
+const char *const fuzz_faults[FUZZ_FAULTS] = {
+    "fault-irq-drop",           "fault-irq-delay",  "fault-irq-repeat", "fault-write-back-delay",
+    "fault-descriptor-corrupt", "fault-rx-corrupt", "fault-tx-corrupt", "fault-stall-rx",
+    "fault-stall-tx",           "fault-seed",       "fault-delay-us",
+};
 
 #define VECTORS 10
 #define MSIX_CONTROL 0x72
@@ -209,6 +216,10 @@ static void rest(void)
 static void clean(void)
 {
     fuzz.flip_every = fuzz.wire_mode = 0;
+    for (unsigned i = 0; i < FUZZ_FAULTS; i++) {
+        object_property_set_uint(OBJECT(fuzz.pci), fuzz_faults[i], 0, &error_abort);
+    }
+    object_property_set_str(OBJECT(fuzz.pci), "event-log", "", &error_abort);
     if (fuzz.stopped) {
         vm_start();
         fuzz.stopped = false;
@@ -222,6 +233,8 @@ static void clean(void)
     qemu_flush_queued_packets(fuzz.wire); /* the cable takes frames again */
     if (memcmp(fuzz.pci->config, clean_config, CONFIG_SIZE)) {
         memory_region_transaction_begin();
+        /* A damaged migration stream may have said "function level reset": that is done now. */
+        fuzz_config_write(PCI_INTERRUPT_LINE, 0, 1);
         pci_device_reset(fuzz.pci);
         setup_config();
         memory_region_transaction_commit();

@@ -55,6 +55,10 @@ typedef struct Input {
     const uint8_t *at, *end;
 } Input;
 
+/* Properties that make faults; all 0 between inputs. */
+#define FUZZ_FAULTS 11
+extern const char *const fuzz_faults[FUZZ_FAULTS];
+
 /* igb_lite_fuzz.c */
 uint32_t fuzz_read(uint64_t addr);
 void fuzz_write(uint64_t addr, uint32_t val);

@@ -431,6 +431,19 @@ static void op_reset(Input *in)
     }
 }
 
+/* A fault, every so often, or the event log; see docs/igb-lite.md. */
+static void op_fault(Input *in)
+{
+    uint8_t which = u8(in) % (FUZZ_FAULTS + 1);
+    uint16_t value = u16(in);
+
+    if (which == FUZZ_FAULTS) {
+        object_property_set_str(OBJECT(fuzz.pci), "event-log", "/dev/null", &error_abort);
+        return;
+    }
+    object_property_set_uint(OBJECT(fuzz.pci), fuzz_faults[which], value, &error_abort);
+}
+
 static void op_enable(Input *in)
 {
     fuzz_enable();
@@ -439,16 +452,17 @@ static void op_enable(Input *in)
 void fuzz_input(Input *in)
 {
     static void (*const ops[32])(Input *) = {
-        op_reg_write, op_reg_flip, op_reg_read,   op_raw,         op_memory,  op_rx_ring,
-        op_tx_ring,   op_tx_data,  op_tx_context, op_tx_doorbell, op_rx_post, op_frame,
-        op_packet,    op_clock,    op_run,        op_config,      op_vector,  op_link,
-        op_wire,      op_flip,     op_migrate,    op_stop,        op_reset,   op_enable,
+        op_reg_write, op_reg_flip,   op_reg_read,    op_raw,     op_memory, op_rx_ring, op_tx_ring,
+        op_tx_data,   op_tx_context, op_tx_doorbell, op_rx_post, op_frame,  op_packet,  op_clock,
+        op_run,       op_config,     op_vector,      op_link,    op_wire,   op_flip,    op_migrate,
+        op_stop,      op_reset,      op_enable,      op_fault,
     };
 
     slow_ops = 0;
     for (unsigned i = 0; i < MAX_OPS && in->at < in->end; i++) {
         void (*op)(Input *) = ops[u8(in) % ARRAY_SIZE(ops)];
-        bool slow = op == op_config || op == op_migrate || op == op_stop || op == op_reset;
+        bool slow = op == op_config || op == op_migrate || op == op_stop || op == op_reset ||
+                    op == op_fault;
 
         if (op && !(slow && slow_ops++ >= MAX_SLOW_OPS)) {
             op(in);
