@@ -8,7 +8,9 @@ DEVIATION("no tick while a CPU is idle or has one task: jiffies are read from th
 DEVIATION("one network namespace, one user: no capabilities, all processes are root")
 DEVIATION("no swap, no modules, no block devices: the root file system is the initramfs")
 DEVIATION("IPv4 only")
-DEVIATION("no TCP yet: SOCK_STREAM sockets of AF_INET are refused")
+DEVIATION("TCP remembers nothing about peers (no tcp_metrics): tcp_tw_recycle has no effect, and "
+          "without SYN cookies no peer is proven for the last quarter of tcp_max_syn_backlog")
+DEVIATION("no TCP Fast Open, no TCP MD5 signatures, no early demultiplexing")
 DEVIATION("fragments that overlap discard their datagram; an exact duplicate is ignored")
 DEVIATION("packets from the wire with our own source address or a source route are dropped")
 DEVIATION("a packet is sent on the transmit queue of its CPU, as with XPS set up")

@@ -131,7 +131,7 @@ def test_b08_b09_protocol_tables(guest):
     assert guest.snmp()["Ip"]["InUnknownProtos"] == before + 1
 
 
-@pytest.mark.xfail(reason="there is no TCP yet", strict=True)
+@pytest.mark.row("B-08")
 def test_b08_tcp_is_registered(guest):
     """inet_protos has TCP's handler."""
     protos = dict(line.split()[:2] for line in guest.debug("net/inet_protos").splitlines() if line.strip())

@@ -29,7 +29,7 @@ def test_k02_inetsw(guest):
         assert (sock["ops"], sock["prot"]) == ("inet_dgram_ops", "udp_prot")
 
 
-@pytest.mark.xfail(reason="there is no TCP yet", strict=True)
+@pytest.mark.row("K-02")
 def test_k02_stream(guest):
     """The same for SOCK_STREAM."""
     table = {row["type"]: row for row in guest.debug_rows("net/inetsw")}

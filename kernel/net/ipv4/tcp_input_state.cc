@@ -156,8 +156,8 @@ static bool ack_in_syn_recv(sock *sk, sk_buff *skb, int acceptable)
     return true;
 }
 
-/// Our FIN is acknowledged in FIN_WAIT1. True: consumed (the sock is gone or a time-out was set up).
-static bool fin_acked_in_fin_wait1(sock *sk, sk_buff *skb)
+/// Our FIN is acknowledged in FIN_WAIT1. 1: RST, skb the caller's; 0: go on; -1: skb consumed, the sock is gone.
+static int fin_acked_in_fin_wait1(sock *sk, sk_buff *skb)
 {
     tcp_sock *tp = tcp_sk(sk);
     const tcp_skb_cb *tcb = TCP_SKB_CB(skb);
@@ -168,13 +168,13 @@ static bool fin_acked_in_fin_wait1(sock *sk, sk_buff *skb)
         ip_confirm_neighbour(rt, tp->inet_daddr);
     if (!sock_flag(sk, SOCK_DEAD)) {
         sk->sk_state_change(sk); // wake a lingering close
-        return false;
+        return 0;
     }
     if (tp->linger2 < 0 ||
         (tcb->end_seq != tcb->seq && after(tcb->end_seq - th->fin, tp->rcv_nxt))) {
         tcp_done(sk);
         NET_INC_STATS(LINUX_MIB_TCPAbortOnData);
-        return true; // answer: RST
+        return 1; // data for nobody: RST
     }
     u32 fin_time = tcp_fin_time(sk);
     if (fin_time > TCP_TIMEWAIT_LEN) {
@@ -185,9 +185,9 @@ static bool fin_acked_in_fin_wait1(sock *sk, sk_buff *skb)
     } else {
         tcp_time_wait(sk, TCP_FIN_WAIT2, fin_time);
         kfree_skb(skb);
-        return true;
+        return -1;
     }
-    return false;
+    return 0;
 }
 
 /// ACK processing of states behind SYN_SENT. 1: RST, skb the caller's; 0: go on; -1: consumed.
@@ -201,14 +201,8 @@ static int state_ack(sock *sk, sk_buff *skb)
             return 1;
         break;
     case TCP_FIN_WAIT1:
-        if (tp->snd_una == tp->write_seq) {
-            bool dead = sock_flag(sk, SOCK_DEAD);
-            if (fin_acked_in_fin_wait1(sk, skb))
-                return dead && sk->sk_state == TCP_CLOSE &&
-                               (tp->linger2 < 0 || TCP_SKB_CB(skb)->end_seq != TCP_SKB_CB(skb)->seq)
-                           ? 1
-                           : -1;
-        }
+        if (tp->snd_una == tp->write_seq)
+            return fin_acked_in_fin_wait1(sk, skb);
         break;
     case TCP_CLOSING:
         if (tp->snd_una == tp->write_seq) {
