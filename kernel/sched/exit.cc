@@ -9,7 +9,7 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "mm/mm.h"
-#include "sched/process.h"
+#include "sched/futex_internal.h"
 #include "sched/signal_internal.h"
 
 namespace
@@ -258,6 +258,7 @@ void mm_release()
     task_struct *t = current();
     if (t->robust_list)
         exit_robust_list();
+    exit_pi_locks();
     u64 tid_addr = t->clear_child_tid;
     t->clear_child_tid = 0;
     if (tid_addr && t->mm->users.read() > 1) {

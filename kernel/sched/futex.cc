@@ -8,21 +8,13 @@
 
 #include "lib/random.h"
 #include "mm/mm.h"
-#include "sched/process.h"
+#include "sched/futex_internal.h"
 
 namespace
 {
 constexpr unsigned BUCKETS = 256;
-constexpr u32 FUTEX_WAITERS = 0x80000000, FUTEX_OWNER_DIED = 0x40000000,
-              FUTEX_TID_MASK = 0x3fffffff;
 constexpr unsigned ROBUST_LIST_LIMIT = 2048;
 
-/// Identity of a word: an address in an mm, or (mm null) a physical address in shared memory.
-struct futex_key {
-    mm_struct *mm = nullptr;
-    u64 addr = 0;
-    bool operator==(const futex_key &) const = default;
-};
 struct bucket;
 /// One waiter, on its stack. `in` is where it is queued; changes under the locks of both buckets.
 struct futex_q {
@@ -45,21 +37,6 @@ bucket *bucket_of(const futex_key &k)
     u32 h = jhash_3words(static_cast<u32>(k.addr), static_cast<u32>(k.addr >> 32),
                          static_cast<u32>(m >> 6), 0);
     return &buckets[h % BUCKETS];
-}
-
-result<futex_key> get_key(u64 uaddr, bool shared)
-{
-    if (uaddr & 3)
-        return error{EINVAL};
-    if (uaddr >= TASK_SIZE)
-        return error{EFAULT};
-    mm_struct *mm = current()->mm;
-    if (shared) {
-        u64 pa = TRY(mm_shared_phys(mm, uaddr));
-        if (pa)
-            return futex_key{nullptr, pa};
-    }
-    return futex_key{mm, uaddr};
 }
 
 /// Take a waiter off and wake it. Its bucket locked.
@@ -112,24 +89,6 @@ bool unqueue_me(futex_q &q)
     }
 }
 
-/// Sleep until woken, the time or a signal. 0, ETIMEDOUT or ERESTARTSYS.
-int sleep_on(futex_q &q, u64 expires)
-{
-    for (;;) {
-        set_current_state(TASK_INTERRUPTIBLE);
-        if (__atomic_load_n(&q.woken, __ATOMIC_ACQUIRE))
-            break;
-        if (signal_pending()) {
-            set_current_state(TASK_RUNNING);
-            return ERESTARTSYS;
-        }
-        if (schedule_hrtimeout(expires) == 0 && expires != ~u64{0})
-            return ETIMEDOUT;
-    }
-    set_current_state(TASK_RUNNING);
-    return 0;
-}
-
 /// Two buckets, locked in order of address.
 class two_buckets : pinned
 {
@@ -156,12 +115,54 @@ private:
 };
 } // namespace
 
+result<futex_key> futex_get_key(u64 uaddr, bool shared)
+{
+    if (uaddr & 3)
+        return error{EINVAL};
+    if (uaddr >= TASK_SIZE)
+        return error{EFAULT};
+    mm_struct *mm = current()->mm;
+    if (shared) {
+        u64 pa = TRY(mm_shared_phys(mm, uaddr));
+        if (pa)
+            return futex_key{nullptr, pa};
+    }
+    return futex_key{mm, uaddr};
+}
+
+bool futex_has_waiters(const futex_key &key)
+{
+    bucket *b = bucket_of(key);
+    spin_guard<irqsave> g{b->lock};
+    for (futex_q &q : b->queue)
+        if (q.key == key)
+            return true;
+    return false;
+}
+
+int futex_sleep(const bool *flag, u64 expires)
+{
+    for (;;) {
+        set_current_state(TASK_INTERRUPTIBLE);
+        if (__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+            break;
+        if (signal_pending()) {
+            set_current_state(TASK_RUNNING);
+            return ERESTARTSYS;
+        }
+        if (schedule_hrtimeout(expires) == 0 && expires != ~u64{0})
+            return ETIMEDOUT;
+    }
+    set_current_state(TASK_RUNNING);
+    return 0;
+}
+
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset)
 {
     if (!bitset)
         return error{EINVAL};
     futex_q q;
-    q.key = TRY(get_key(uaddr, shared));
+    q.key = TRY(futex_get_key(uaddr, shared));
     q.task = current();
     q.bitset = bitset;
     futex_key key = q.key;
@@ -173,7 +174,7 @@ result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset)
             wake_key(key, 1, bitset); // a wake-up meant for one who really waits
         return got ? error{EAGAIN} : error{EFAULT};
     }
-    int err = sleep_on(q, expires);
+    int err = futex_sleep(&q.woken, expires);
     if (unqueue_me(q) || !err)
         return 0;
     return error{static_cast<errno_t>(err)};
@@ -183,15 +184,15 @@ result<s64> futex_wake(u64 uaddr, bool shared, u32 nr, u32 bitset)
 {
     if (!bitset)
         return error{EINVAL};
-    futex_key key = TRY(get_key(uaddr, shared));
+    futex_key key = TRY(futex_get_key(uaddr, shared));
     return s64{wake_key(key, nr, bitset)};
 }
 
 result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_requeue,
                           const u32 *cmpval)
 {
-    futex_key from = TRY(get_key(uaddr, shared));
-    futex_key to = TRY(get_key(uaddr2, shared));
+    futex_key from = TRY(futex_get_key(uaddr, shared));
+    futex_key to = TRY(futex_get_key(uaddr2, shared));
     if (cmpval) {
         u32 now;
         TRY_VOID(get_user(now, user_ptr<u32>{uaddr}));
@@ -278,8 +279,8 @@ result<s64> futex_wake_op(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 n
     coded_op c{op};
     if (c.op > 4 || c.cmp > 5)
         return error{ENOSYS};
-    futex_key k1 = TRY(get_key(uaddr, shared));
-    futex_key k2 = TRY(get_key(uaddr2, shared));
+    futex_key k1 = TRY(futex_get_key(uaddr, shared));
+    futex_key k2 = TRY(futex_get_key(uaddr2, shared));
     u32 old = 0;
     for (;;) {
         u32 found = TRY(mm_cmpxchg(current()->mm, uaddr2, old, c.apply(old)));

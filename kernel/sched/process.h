@@ -77,6 +77,12 @@ result<s64> futex_requeue(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 n
 /// FUTEX_WAKE_OP: change *uaddr2 by the coded operation, wake at uaddr, and at uaddr2 if its old
 /// value compares.
 result<s64> futex_wake_op(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_wake2, u32 op);
+/// FUTEX_LOCK_PI, _TRYLOCK_PI, _UNLOCK_PI, _WAIT_REQUEUE_PI, _CMP_REQUEUE_PI.
+result<s64> futex_lock_pi(u64 uaddr, bool shared, u64 expires, bool try_only);
+result<s64> futex_unlock_pi(u64 uaddr, bool shared);
+result<s64> futex_wait_requeue_pi(u64 uaddr, u64 uaddr2, bool shared, u32 val, u64 expires);
+result<s64> futex_cmp_requeue_pi(u64 uaddr, u64 uaddr2, bool shared, u32 nr_wake, u32 nr_requeue,
+                                 u32 cmpval);
 /// A dying thread's robust list: mark the owners dead and wake. [P]
 void exit_robust_list();
 

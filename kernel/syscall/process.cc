@@ -162,7 +162,9 @@ result<void> sys_get_robust_list(s32 pid, user_ptr<u64> head, user_ptr<u64> len)
 namespace
 {
 constexpr u32 FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4,
-              FUTEX_WAKE_OP = 5, FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10;
+              FUTEX_WAKE_OP = 5, FUTEX_LOCK_PI = 6, FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8,
+              FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10, FUTEX_WAIT_REQUEUE_PI = 11,
+              FUTEX_CMP_REQUEUE_PI = 12;
 constexpr u32 FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
 
 /// The moment at which a wait ends, on the ktime scale.
@@ -181,18 +183,48 @@ result<u64> futex_expiry(u32 cmd, bool realtime, u64 timeout)
 }
 } // namespace
 
+namespace
+{
+enum futex_arg { UADDR, VAL, EXPIRES, BITSET, SHARED };
+s64 restart_futex_wait(restart_block *r);
+
+/// A wait; one with a time limit keeps its end when it is restarted.
+result<s64> wait_restartable(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset)
+{
+    auto r = futex_wait(uaddr, shared, val, expires, bitset);
+    if (r.err() != ERESTARTSYS || expires == ~u64{0})
+        return r;
+    restart_block &b = current()->sig.restart_at;
+    b.fn = restart_futex_wait;
+    b.arg[UADDR] = uaddr;
+    b.arg[VAL] = val;
+    b.arg[EXPIRES] = expires;
+    b.arg[BITSET] = bitset;
+    b.arg[SHARED] = shared;
+    return error{ERESTART_RESTARTBLOCK};
+}
+
+s64 restart_futex_wait(restart_block *r)
+{
+    auto done = wait_restartable(r->arg[UADDR], r->arg[SHARED], static_cast<u32>(r->arg[VAL]),
+                                 r->arg[EXPIRES], static_cast<u32>(r->arg[BITSET]));
+    return done ? *done : -static_cast<s64>(done.err());
+}
+} // namespace
+
 result<s64> sys_futex(u64 uaddr, u32 op, u32 val, u64 timeout, u64 uaddr2, u32 val3)
 {
     u32 cmd = op & ~(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME);
     bool shared = !(op & FUTEX_PRIVATE_FLAG), realtime = op & FUTEX_CLOCK_REALTIME;
-    if (realtime && cmd != FUTEX_WAIT_BITSET)
+    if (realtime && cmd != FUTEX_WAIT_BITSET && cmd != FUTEX_WAIT_REQUEUE_PI)
         return error{ENOSYS};
     switch (cmd) {
     case FUTEX_WAIT:
         val3 = ~u32{0};
         [[fallthrough]];
     case FUTEX_WAIT_BITSET:
-        return futex_wait(uaddr, shared, val, TRY(futex_expiry(cmd, realtime, timeout)), val3);
+        return wait_restartable(uaddr, shared, val, TRY(futex_expiry(cmd, realtime, timeout)),
+                                val3);
     case FUTEX_WAKE:
         val3 = ~u32{0};
         [[fallthrough]];
@@ -204,6 +236,17 @@ result<s64> sys_futex(u64 uaddr, u32 op, u32 val, u64 timeout, u64 uaddr2, u32 v
         return futex_requeue(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), &val3);
     case FUTEX_WAKE_OP:
         return futex_wake_op(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), val3);
+    case FUTEX_LOCK_PI: // its time is always the wall clock's
+        return futex_lock_pi(uaddr, shared, TRY(futex_expiry(cmd, true, timeout)), false);
+    case FUTEX_TRYLOCK_PI:
+        return futex_lock_pi(uaddr, shared, ~u64{0}, true);
+    case FUTEX_UNLOCK_PI:
+        return futex_unlock_pi(uaddr, shared);
+    case FUTEX_WAIT_REQUEUE_PI:
+        return futex_wait_requeue_pi(uaddr, uaddr2, shared, val,
+                                     TRY(futex_expiry(cmd, realtime, timeout)));
+    case FUTEX_CMP_REQUEUE_PI:
+        return futex_cmp_requeue_pi(uaddr, uaddr2, shared, val, static_cast<u32>(timeout), val3);
     default:
         return error{ENOSYS};
     }

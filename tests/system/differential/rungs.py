@@ -19,4 +19,5 @@ RUNGS = {
     "10-static": "base",
     "20-threads": "base",
     "30-busybox": "base",
+    "35-process": "base",
 }

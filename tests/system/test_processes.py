@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: MIT
+"""Processes: timers, signals, rights, limits and memory shortage, judged by programs in the guest that say the same on Linux."""
+
+import pytest
+
+
+def failed_lines(output):
+    """What a program complained of."""
+    return "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
+
+
+@pytest.mark.linux
+@pytest.mark.parametrize("program", ["proc_timers", "proc_rights"])
+def test_process_program(guest, program):
+    """Timers and clocks; ids, capabilities, limits and scheduling classes."""
+    status, output = guest.status(program, 120)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
+@pytest.mark.parametrize("program", ["proc_timers", "proc_rights"])
+def test_process_program_debug(debug_guest, program):
+    """The same under the kernel's own checks."""
+    status, output = debug_guest.status(program, 240)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
+def test_out_of_memory(guests):
+    """The process that eats all memory is killed, another one is not, and the kernel serves on."""
+    guest = guests.boot(smp=2)
+    try:
+        status, output = guest.status("eatmemory", 120)
+        assert status == 0 and "the eater: signal 9" in output, output
+        assert guest.echo(b"still here") == b"still here"
+        log = guest.sh("dmesg")
+        assert "Out of memory: Kill process" in log and "(eatmemory) score" in log
+        assert "Killed process" in log
+    finally:
+        guest.close()
