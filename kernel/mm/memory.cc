@@ -30,13 +30,15 @@ vm_area *area_for_fault(mm_struct *mm, u64 addr)
     vm_area *a = find_area(mm, addr);
     if (!a || addr >= a->start)
         return a;
-    if (!(a->flags & VM_GROWSDOWN) || a->end - addr > mm->def_stack_limit || addr < MMAP_MIN_ADDR)
-        return nullptr;
+    constexpr unsigned RLIMIT_STACK = 3;
     u64 start = align_down(addr, PAGE_SIZE);
+    if (!(a->flags & VM_GROWSDOWN) || a->end - start > mm_tasks->limit(RLIMIT_STACK) ||
+        addr < MMAP_MIN_ADDR || !may_expand(mm, a->flags, a->start - start))
+        return nullptr;
     vm_area *below = find_area_below(mm, a->start);
     if (below && below->end + PAGE_SIZE > start) // a page stays free below a stack
         return nullptr;
-    mm->total_vm += (a->start - start) >> PAGE_SHIFT;
+    account_pages(mm, a->flags, a->start - start);
     a->start = start; // the order of areas does not change
     return a;
 }
@@ -197,23 +199,24 @@ int handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user)
     constexpr int SEGV_MAPERR = 1, SEGV_ACCERR = 2;
     if (!mm)
         return SEGV_MAPERR;
-    fault_result r = mm_fault(mm, addr, write, exec);
     mm_tasks->count_fault();
-    switch (r) {
-    case fault_result::ok:
-        return 0;
-    case fault_result::oom:
-        if (user)
-            mm_tasks->oom_kill(); // the signal is seen on the way back to user mode
-        return user ? 0 : SEGV_MAPERR;
-    case fault_result::bus:
-        if (user)
-            mm_tasks->sigbus(addr);
-        return user ? 0 : SEGV_MAPERR;
-    case fault_result::access:
-        return SEGV_ACCERR;
-    default:
-        return SEGV_MAPERR;
+    for (;;) {
+        switch (mm_fault(mm, addr, write, exec)) {
+        case fault_result::ok:
+            return 0;
+        case fault_result::oom:
+            if (mm_tasks->oom_kill())
+                continue;
+            return user ? 0 : SEGV_MAPERR; // a signal waits for us
+        case fault_result::bus:
+            if (user)
+                mm_tasks->sigbus(addr);
+            return user ? 0 : SEGV_MAPERR;
+        case fault_result::access:
+            return SEGV_ACCERR;
+        default:
+            return SEGV_MAPERR;
+        }
     }
 }
 

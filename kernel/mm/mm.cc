@@ -73,7 +73,8 @@ result<void> share_areas(mm_struct *mm, mm_struct *child, bool *flush)
     for (vm_area *a = mm->areas.first(); a; a = mm->areas.next(*a)) {
         if (a->flags & VM_DONTCOPY)
             continue;
-        vm_area *b = area_alloc(a->start, a->end, a->flags, a->vm_file, a->shm, a->pgoff);
+        vm_area *b = area_alloc(a->start, a->end, a->flags & ~u32{VM_LOCKED}, a->vm_file, a->shm,
+                                a->pgoff); // locks are not inherited
         if (!b)
             return error{ENOMEM};
         area_link(child, b);

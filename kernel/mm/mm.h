@@ -18,6 +18,7 @@ enum vm_flag : u32 {
     VM_SHARED = 8,
     VM_GROWSDOWN = 0x100,
     VM_DENYWRITE = 0x800,
+    VM_LOCKED = 0x2000,
     VM_DONTCOPY = 0x20000,
 };
 constexpr u32 VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
@@ -25,13 +26,16 @@ constexpr u32 VM_ACCESS = VM_READ | VM_WRITE | VM_EXEC;
 /// Values of the system calls' arguments (Linux uapi/asm-generic/mman*.h). The last is ours:
 /// do_mmap's caller found that a MAP_SHARED file is not open for writing.
 constexpr u32 MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10,
-              MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_NORESERVE = 0x4000,
-              MAP_POPULATE = 0x8000, MAP_RDONLY_FILE_ = 0x80000000;
+              MAP_ANONYMOUS = 0x20, MAP_GROWSDOWN = 0x100, MAP_LOCKED = 0x2000,
+              MAP_NORESERVE = 0x4000, MAP_POPULATE = 0x8000, MAP_FIXED_NOREPLACE = 0x100000,
+              MAP_RDONLY_FILE_ = 0x80000000;
 constexpr u32 MREMAP_MAYMOVE = 1, MREMAP_FIXED = 2;
 /// Lowest address that a program may map (Linux vm.mmap_min_addr) and most areas of one mm
 /// (vm.max_map_count).
 constexpr u64 MMAP_MIN_ADDR = 65536;
-constexpr u32 MAX_MAP_COUNT = 65530;
+extern int sysctl_max_map_count;
+/// vm.overcommit_memory: 0 refuse what can never fit, 1 refuse nothing.
+extern int sysctl_overcommit_memory;
 
 struct shm_object;
 
@@ -76,6 +80,8 @@ struct mm_struct : pinned {
     u64 arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
     std::atomic<u64> rss{0};  // pages
     u64 total_vm = 0;         // pages
+    u64 locked_vm = 0;        // pages of VM_LOCKED areas
+    u32 def_flags = 0;        // VM_LOCKED: for areas to come (mlockall)
     std::atomic<u32> cpus{0}; // bit n: CPU n has this mm active (TLB shoot-down)
     u32 map_count = 0;        // areas
     u32 map_seq = 0;          // changes of `areas`: a fault that slept for a file page looks again
@@ -90,8 +96,13 @@ struct mm_task_ops {
     void (*lock_free)(mm_lock *l);
     void (*lock)(mm_lock *l);
     void (*unlock)(mm_lock *l);
-    /// A fault of user mode could not get memory: kill the current process.
-    void (*oom_kill)();
+    /// A fault could not get memory: kill the process that has most and give it time to go. False: it
+    /// is of no use to try again.
+    bool (*oom_kill)();
+    /// A soft limit of the current process (RLIMIT_*), ~0: none. `what` may be exceeded by whom
+    /// CAP_IPC_LOCK allows to lock memory.
+    u64 (*limit)(unsigned what);
+    bool (*may_lock)();
     /// Count a page fault of the current task (all are minor: files live in memory).
     void (*count_fault)();
     /// A fault of user mode hit a mapped page that the file does not have.
@@ -132,6 +143,13 @@ result<void> do_madvise(mm_struct *mm, u64 addr, u64 len, int advice);
 result<void> mm_check_mapped(mm_struct *mm, u64 addr, u64 len);
 /// Read from an address space; returns the bytes that could be read (/proc/PID/cmdline). [P]
 size_t mm_read(mm_struct *mm, u64 addr, void *buf, size_t n);
+/// Read or write the memory of a living process: bytes copied. [P]
+size_t mm_access(mm_struct *mm, u64 addr, void *buf, size_t n, bool write);
+/// mlock, munlock (lock false) and mlockall: ENOMEM, EPERM, EAGAIN as the calls. [P]
+result<void> do_mlock(mm_struct *mm, u64 addr, u64 len, bool lock);
+result<void> do_mlockall(mm_struct *mm, bool current_areas, bool future_areas);
+/// mincore for one page: 1 resident, 0 not; ENOMEM. [P]
+result<u8> mm_resident(mm_struct *mm, u64 addr);
 /// Fill with zeroes, like mm_write. [P]
 result<void> mm_clear(mm_struct *mm, u64 addr, size_t n);
 /// Compare and exchange a word of user memory (4-byte aligned), made writable first; returns the

@@ -32,6 +32,22 @@ vm_area *area_alloc(u64 start, u64 end, u32 flags, file *f, shm_object *shm, u64
 void area_free(vm_area *a);
 void area_link(mm_struct *mm, vm_area *a);
 void area_unlink(mm_struct *mm, vm_area *a);
+/// Count pages that an area of `flags` gains or loses. area_link and area_unlink do it themselves.
+void account_pages(mm_struct *mm, u32 flags, u64 bytes);
+void unaccount_pages(mm_struct *mm, u32 flags, u64 bytes);
+/// Whether `more` areas beside one would be beyond vm.max_map_count.
+inline bool too_many_areas(const mm_struct *mm, u32 more)
+{
+    return mm->map_count + more >= static_cast<u32>(sysctl_max_map_count);
+}
+/// RLIMIT_AS and RLIMIT_MEMLOCK for `bytes` more of `flags`: ENOMEM, EAGAIN.
+result<void> may_expand(const mm_struct *mm, u32 flags, u64 bytes);
+/// Fault in what is there to fault in [start,end). Lock not held.
+void populate(mm_struct *mm, u64 start, u64 end, bool write);
+/// Give the areas of [start,end) whole pieces and set or clear VM_LOCKED.
+result<void> set_locked(mm_struct *mm, u64 start, u64 end, bool lock);
+/// ENOMEM unless areas cover [start,end) without a gap.
+result<void> check_covered(mm_struct *mm, u64 start, u64 end);
 /// First area that ends after `addr` (it need not contain it).
 vm_area *find_area(mm_struct *mm, u64 addr);
 /// Last area that starts below `addr`.

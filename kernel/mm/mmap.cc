@@ -7,8 +7,9 @@
 
 namespace
 {
-constexpr int MADV_NORMAL = 0, MADV_WILLNEED = 3, MADV_DONTNEED = 4, MADV_DONTFORK = 10,
-              MADV_DOFORK = 11;
+constexpr unsigned RLIMIT_DATA = 2, RLIMIT_MEMLOCK = 8, RLIMIT_AS = 9;
+constexpr int MADV_NORMAL = 0, MADV_WILLNEED = 3, MADV_DONTNEED = 4, MADV_FREE = 8,
+              MADV_DONTFORK = 10, MADV_DOFORK = 11, MADV_MERGEABLE = 12, MADV_DODUMP = 17;
 
 result<u64> page_length(u64 len)
 {
@@ -32,16 +33,17 @@ result<u64> range_end(u64 addr, u64 len)
 /// Linux's heuristic overcommit: refuse one private writable mapping that can never fit.
 bool overcommits(u64 len, u32 flags, u32 map_flags)
 {
-    if (!(flags & VM_WRITE) || (flags & VM_SHARED) || (map_flags & MAP_NORESERVE))
+    if (!(flags & VM_WRITE) || (flags & VM_SHARED) || (map_flags & MAP_NORESERVE) ||
+        sysctl_overcommit_memory)
         return false;
     return (len >> PAGE_SHIFT) > page_alloc_stats().total;
 }
 
 result<u64> choose_address(mm_struct *mm, u64 addr, u64 len, u32 map_flags, dead_areas &dead)
 {
-    if (mm->map_count >= MAX_MAP_COUNT)
+    if (too_many_areas(mm, 0))
         return error{ENOMEM};
-    if (!(map_flags & MAP_FIXED))
+    if (!(map_flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)))
         return find_room(mm, align_down(addr, PAGE_SIZE), len);
     if (addr & (PAGE_SIZE - 1))
         return error{EINVAL};
@@ -49,9 +51,19 @@ result<u64> choose_address(mm_struct *mm, u64 addr, u64 len, u32 map_flags, dead
         return error{ENOMEM};
     if (addr < MMAP_MIN_ADDR)
         return error{EPERM};
+    if (map_flags & MAP_FIXED_NOREPLACE) {
+        vm_area *there = find_area(mm, addr);
+        if (there && there->start < addr + len)
+            return error{EEXIST};
+        return addr;
+    }
     TRY_VOID(unmap_range(mm, addr, addr + len, dead));
     return addr;
 }
+
+} // namespace
+
+int sysctl_overcommit_memory;
 
 void populate(mm_struct *mm, u64 start, u64 end, bool write)
 {
@@ -59,7 +71,17 @@ void populate(mm_struct *mm, u64 start, u64 end, bool write)
         if (mm_fault(mm, va, write, false) != fault_result::ok)
             break;
 }
-} // namespace
+
+result<void> may_expand(const mm_struct *mm, u32 flags, u64 bytes)
+{
+    u64 limit = mm_tasks->limit(RLIMIT_AS);
+    if ((mm->total_vm << PAGE_SHIFT) + bytes > limit)
+        return error{ENOMEM};
+    if ((flags & VM_LOCKED) && !mm_tasks->may_lock() &&
+        (mm->locked_vm << PAGE_SHIFT) + bytes > mm_tasks->limit(RLIMIT_MEMLOCK))
+        return error{EAGAIN};
+    return {};
+}
 
 result<u64> do_mmap(mm_struct *mm, u64 addr, u64 len, u32 prot, u32 map_flags, file *f, u64 off)
 {
@@ -73,6 +95,9 @@ result<u64> do_mmap(mm_struct *mm, u64 addr, u64 len, u32 prot, u32 map_flags, f
     flags |= type == MAP_SHARED ? u32{VM_SHARED} : 0;
     flags |= map_flags & MAP_GROWSDOWN ? u32{VM_GROWSDOWN} : 0;
     flags |= map_flags & MAP_RDONLY_FILE_ ? u32{VM_DENYWRITE} : 0;
+    flags |= map_flags & MAP_LOCKED ? u32{VM_LOCKED} : mm->def_flags;
+    if ((map_flags & MAP_LOCKED) && !mm_tasks->may_lock() && !mm_tasks->limit(RLIMIT_MEMLOCK))
+        return error{EPERM};
     if (overcommits(len, flags, map_flags))
         return error{ENOMEM};
     shm_object *shm = nullptr;
@@ -87,6 +112,11 @@ result<u64> do_mmap(mm_struct *mm, u64 addr, u64 len, u32 prot, u32 map_flags, f
     u64 start;
     {
         mm_guard g{mm};
+        auto fits = may_expand(mm, flags, len);
+        if (!fits) {
+            dead.add(a);
+            return fits.fail();
+        }
         auto at = choose_address(mm, addr, len, map_flags, dead);
         if (!at) {
             dead.add(a);
@@ -98,7 +128,7 @@ result<u64> do_mmap(mm_struct *mm, u64 addr, u64 len, u32 prot, u32 map_flags, f
         area_link(mm, a);
         merge_area(mm, a, dead);
     }
-    if ((map_flags & MAP_POPULATE) && (flags & VM_ACCESS))
+    if (((map_flags & MAP_POPULATE) || (flags & VM_LOCKED)) && (flags & VM_ACCESS))
         populate(mm, start, start + len, (flags & VM_WRITE) && type == MAP_PRIVATE);
     return start;
 }
@@ -125,8 +155,10 @@ u64 do_brk(mm_struct *mm, u64 brk)
         vm_area *next = find_area(mm, from);
         if (next && next->start < to + PAGE_SIZE)
             return mm->brk;
-        u32 flags = VM_READ | VM_WRITE;
-        if (overcommits(to - from, flags, 0) || mm->map_count >= MAX_MAP_COUNT)
+        u32 flags = VM_READ | VM_WRITE | mm->def_flags;
+        if (brk - mm->start_brk > mm_tasks->limit(RLIMIT_DATA) || !may_expand(mm, flags, to - from))
+            return mm->brk;
+        if (overcommits(to - from, flags, 0) || too_many_areas(mm, 0))
             return mm->brk;
         vm_area *a = area_alloc(from, to, flags, nullptr, nullptr, 0);
         if (!a)
@@ -156,7 +188,8 @@ void protect_pages(mm_struct *mm, const vm_area *a, u64 start, u64 end)
     arch_flush_tlb(mm, first, last + PAGE_SIZE);
 }
 
-/// ENOMEM unless areas cover [start,end) without a gap; mm's lock held.
+} // namespace
+
 result<void> check_covered(mm_struct *mm, u64 start, u64 end)
 {
     for (vm_area *a = find_area(mm, start); start < end; a = mm->areas.next(*a)) {
@@ -166,7 +199,6 @@ result<void> check_covered(mm_struct *mm, u64 start, u64 end)
     }
     return {};
 }
-} // namespace
 
 result<void> do_mprotect(mm_struct *mm, u64 addr, u64 len, u32 prot)
 {
@@ -206,7 +238,9 @@ result<void> mm_check_mapped(mm_struct *mm, u64 addr, u64 len)
 
 result<void> do_madvise(mm_struct *mm, u64 addr, u64 len, int advice)
 {
-    bool ignored = advice >= MADV_NORMAL && advice <= MADV_WILLNEED;
+    // Hints about merging, huge pages and core dumps change nothing here; freeing lazily may be never.
+    bool ignored = (advice >= MADV_NORMAL && advice <= MADV_WILLNEED) || advice == MADV_FREE ||
+                   (advice >= MADV_MERGEABLE && advice <= MADV_DODUMP);
     bool fork = advice == MADV_DONTFORK || advice == MADV_DOFORK;
     if (!ignored && !fork && advice != MADV_DONTNEED)
         return error{EINVAL};
@@ -222,6 +256,10 @@ result<void> do_madvise(mm_struct *mm, u64 addr, u64 len, int advice)
         TRY_VOID(split_at(mm, end));
     }
     for (vm_area *a = find_area(mm, addr); a && a->start < end; a = mm->areas.next(*a)) {
+        if (advice == MADV_DONTNEED && (a->flags & VM_LOCKED))
+            return error{EINVAL};
+        if (advice == MADV_FREE && (a->vm_file || a->shm))
+            return error{EINVAL};
         if (advice == MADV_DONTNEED)
             zap_pages(mm, max(a->start, addr), min(a->end, end));
         if (fork)

@@ -55,7 +55,7 @@ bool grow_in_place(mm_struct *mm, vm_area *a, u64 by, dead_areas &dead)
     if ((next && next->start - a->end < by) || by > TASK_SIZE - a->end)
         return false;
     a->end += by;
-    mm->total_vm += by >> PAGE_SHIFT;
+    account_pages(mm, a->flags, by);
     mm->map_seq++;
     merge_area(mm, a, dead);
     return true;
@@ -98,9 +98,11 @@ result<u64> do_mremap(mm_struct *mm, u64 addr, u64 old_len, u64 new_len, u32 fla
         return error{EFAULT};
     if (!to && old_len == new_len)
         return addr;
+    if (new_len > old_len)
+        TRY_VOID(may_expand(mm, a->flags, new_len - old_len));
     if (!to && a->end == addr + old_len && grow_in_place(mm, a, new_len - old_len, dead))
         return addr;
-    if (!(flags & MREMAP_MAYMOVE) || mm->map_count + 3 > MAX_MAP_COUNT)
+    if (!(flags & MREMAP_MAYMOVE) || too_many_areas(mm, 2))
         return error{ENOMEM};
     if (!to)
         to = TRY(find_room(mm, 0, new_len));

@@ -53,6 +53,8 @@ struct page_stats {
     u64 total, free, free_area[MAX_ORDER];
 };
 page_stats page_alloc_stats();
+/// Frames that are not for programs: below it their faults fail.
+u64 page_alloc_user_reserve();
 /// Boot: take over the memory map.
 void page_alloc_init();
 

@@ -109,7 +109,9 @@ page *buddy_alloc(unsigned order)
 
 bool below_reserve(gfp flags, u64 wanted)
 {
-    return !(flags & GFP_ATOMIC) && zone->free_pages < zone->reserve + wanted;
+    // Programs stop first, so that the kernel can still work for them, then the rest of the kernel.
+    u64 reserve = flags & GFP_USER ? 2 * zone->reserve : zone->reserve;
+    return !(flags & GFP_ATOMIC) && zone->free_pages < reserve + wanted;
 }
 
 /// This CPU's list is empty: move up to a batch to it and return one more. IRQs off.
@@ -272,6 +274,11 @@ bool pfn_valid(phys_addr_t pa)
 {
     u64 pfn = pa >> PAGE_SHIFT;
     return pfn >= min_pfn && pfn < max_pfn && !(pfn_to_page(pfn)->flags & PG_RESERVED);
+}
+
+u64 page_alloc_user_reserve()
+{
+    return 2 * zone->reserve;
 }
 
 page_stats page_alloc_stats()

@@ -6,6 +6,7 @@
 #include "mm/mm_internal.h"
 
 kmem_cache *vm_area_cache;
+int sysctl_max_map_count = 65530;
 
 void dead_areas::drop()
 {
@@ -42,12 +43,26 @@ void area_free(vm_area *a)
     kmem_cache_delete(vm_area_cache, a);
 }
 
+void account_pages(mm_struct *mm, u32 flags, u64 bytes)
+{
+    mm->total_vm += bytes >> PAGE_SHIFT;
+    if (flags & VM_LOCKED)
+        mm->locked_vm += bytes >> PAGE_SHIFT;
+}
+
+void unaccount_pages(mm_struct *mm, u32 flags, u64 bytes)
+{
+    mm->total_vm -= bytes >> PAGE_SHIFT;
+    if (flags & VM_LOCKED)
+        mm->locked_vm -= bytes >> PAGE_SHIFT;
+}
+
 void area_link(mm_struct *mm, vm_area *a)
 {
     mm->areas.insert(*a);
     mm->map_count++;
     mm->map_seq++;
-    mm->total_vm += (a->end - a->start) >> PAGE_SHIFT;
+    account_pages(mm, a->flags, a->end - a->start);
 }
 
 void area_unlink(mm_struct *mm, vm_area *a)
@@ -55,7 +70,7 @@ void area_unlink(mm_struct *mm, vm_area *a)
     mm->areas.erase(*a);
     mm->map_count--;
     mm->map_seq++;
-    mm->total_vm -= (a->end - a->start) >> PAGE_SHIFT;
+    unaccount_pages(mm, a->flags, a->end - a->start);
 }
 
 vm_area *find_area(mm_struct *mm, u64 addr)
@@ -80,13 +95,13 @@ result<void> split_at(mm_struct *mm, u64 at)
     vm_area *a = find_area(mm, at);
     if (!a || a->start >= at)
         return {};
-    if (mm->map_count >= MAX_MAP_COUNT)
+    if (too_many_areas(mm, 0))
         return error{ENOMEM};
     vm_area *upper =
         area_alloc(at, a->end, a->flags, a->vm_file, a->shm, a->pgoff + (at - a->start));
     if (!upper)
         return error{ENOMEM};
-    mm->total_vm -= (a->end - at) >> PAGE_SHIFT; // area_link counts it again
+    unaccount_pages(mm, a->flags, a->end - at); // area_link counts it again
     a->end = at;
     area_link(mm, upper);
     return {};
@@ -105,7 +120,7 @@ bool continues(const vm_area *a, const vm_area *b)
 void absorb(mm_struct *mm, vm_area *a, vm_area *b, dead_areas &dead)
 {
     area_unlink(mm, b);
-    mm->total_vm += (b->end - b->start) >> PAGE_SHIFT;
+    account_pages(mm, b->flags, b->end - b->start);
     a->end = b->end;
     dead.add(b);
 }

@@ -69,6 +69,10 @@ void sched_set_nice(task_struct *p, s32 nice);
 /// Change a task's policy (SCHED_*) and real-time priority (0 for the fair ones). Any context.
 void sched_set_policy(task_struct *p, u8 policy, u8 rt_priority);
 
+/// How much `t` deserves to die when memory runs out: pages and oom_score_adj; 0: not at all.
+/// tasklist_lock held.
+u64 oom_badness(task_struct *t);
+
 /// Futexes. `key` rules and errors as futex(2). Timeout: absolute ktime, ~0 none. [P]
 result<s64> futex_wait(u64 uaddr, bool shared, u32 val, u64 expires, u32 bitset);
 result<s64> futex_wake(u64 uaddr, bool shared, u32 nr, u32 bitset);

@@ -34,14 +34,15 @@ void unlock(mm_lock *l) NO_THREAD_SAFETY_ANALYSIS
     l->m.unlock();
 }
 
-void oom_kill()
+u64 limit(unsigned what)
 {
-    task_struct *t = current();
-    pr_err("Out of memory: Kill process %d (%s)", t->pid, t->comm);
-    signal_state *s = t->signal;
-    spin_guard<irqsave> g{s->lock};
-    if (!s->group_exit)
-        start_group_exit(s, static_cast<int>(SIGKILL));
+    const signal_state *s = current()->signal;
+    return s ? read_once(s->rlim[what].cur) : RLIM_INFINITY;
+}
+
+bool may_lock()
+{
+    return capable(CAP_IPC_LOCK);
 }
 
 void sigbus(u64 addr)
@@ -57,7 +58,8 @@ void count_fault()
     current()->min_flt++;
 }
 
-const mm_task_ops ops{lock_alloc, lock_free, lock, unlock, oom_kill, count_fault, sigbus};
+const mm_task_ops ops{lock_alloc, lock_free, lock,        unlock, out_of_memory,
+                      limit,      may_lock,  count_fault, sigbus};
 
 int process_init()
 {

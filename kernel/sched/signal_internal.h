@@ -25,6 +25,8 @@ int kill_pgrp_locked(s32 pgrp, unsigned sig, const kernel_siginfo &info);
 bool pgrp_orphaned_without(s32 pgrp, const task_struct *without);
 /// process_times() with tasklist_lock held.
 void process_times_locked(task_struct *t, u64 *utime, u64 *stime);
+/// mm_task_ops::oom_kill.
+bool out_of_memory();
 /// End one thread, not its process (execve by another thread). Locked.
 void kill_thread(task_struct *t);
 /// Take one instance of `sig` out of `set`, which has it. Locked.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Memory calls: decode, find the file, hand on to mm/. Linux: mm/mmap.c, mm/mremap.c, mm/msync.c,
-// mm/mlock.c. Context: process. There is no swap, so locking memory means no more than that it
-// exists.
+// mm/mlock.c, mm/mincore.c. Context: process.
 
 #include "syscall/mm.h"
-#include "fs/fs.h"
+#include "fs/seq_file.h"
+#include "lib/initcall.h"
 #include "mm/mm.h"
 #include "sched/sched.h"
 
@@ -27,6 +27,13 @@ result<file_ptr> mappable_file(int fd, u32 prot, u32 *flags)
         return error{ENODEV};
     return f;
 }
+int mm_sysctl_init()
+{
+    sysctl_create_int("vm/max_map_count", &sysctl_max_map_count, 0, INT32_MAX);
+    sysctl_create_int("vm/overcommit_memory", &sysctl_overcommit_memory, 0, 1);
+    return 0;
+}
+fs_initcall(mm_sysctl_init);
 } // namespace
 
 result<u64> sys_mmap(u64 addr, u64 len, u32 prot, u32 flags, int fd, u64 off)
@@ -79,20 +86,35 @@ result<void> sys_msync(u64 addr, u64 len, u32 flags)
 
 result<void> sys_mlock(u64 addr, u64 len)
 {
-    u64 start = align_down(addr, PAGE_SIZE);
-    return mm_check_mapped(current()->mm, start, len + (addr - start));
+    return do_mlock(current()->mm, addr, len, true);
 }
 result<void> sys_munlock(u64 addr, u64 len)
 {
-    return sys_mlock(addr, len);
+    return do_mlock(current()->mm, addr, len, false);
 }
 result<void> sys_mlockall(u32 flags)
 {
-    if (!flags || (flags & ~3u))
+    constexpr u32 MCL_CURRENT = 1, MCL_FUTURE = 2;
+    if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE)))
         return error{EINVAL};
-    return {};
+    return do_mlockall(current()->mm, flags & MCL_CURRENT, flags & MCL_FUTURE);
 }
 result<void> sys_munlockall()
 {
+    return do_mlockall(current()->mm, false, false);
+}
+
+result<void> sys_mincore(u64 addr, u64 len, user_ptr<u8> vec)
+{
+    if (addr & (PAGE_SIZE - 1))
+        return error{EINVAL};
+    if (addr > TASK_SIZE || len > TASK_SIZE - addr)
+        return error{ENOMEM};
+    u64 pages = align_up(len, PAGE_SIZE) >> PAGE_SHIFT;
+    for (u64 i = 0; i < pages; i++) {
+        u8 v = TRY(mm_resident(current()->mm, addr + i * PAGE_SIZE));
+        TRY_VOID(put_user(vec + i, v));
+        cond_resched();
+    }
     return {};
 }

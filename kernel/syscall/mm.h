@@ -15,3 +15,9 @@ result<void> sys_mlock(u64 addr, u64 len);
 result<void> sys_munlock(u64 addr, u64 len);
 result<void> sys_mlockall(u32 flags);
 result<void> sys_munlockall();
+result<void> sys_mincore(u64 addr, u64 len, user_ptr<u8> vec);
+// process_vm.cc
+result<s64> sys_process_vm_readv(s32 pid, u64 local, u64 nlocal, u64 remote, u64 nremote,
+                                 u64 flags);
+result<s64> sys_process_vm_writev(s32 pid, u64 local, u64 nlocal, u64 remote, u64 nremote,
+                                  u64 flags);

@@ -93,6 +93,9 @@ void arch_power_off()
         if (acpi.pm1b_cnt)
             outw(acpi.pm1b_cnt, static_cast<u16>(SLP_EN | acpi.slp_typb << 10));
     }
+    // The machine goes off when it gets to it: this CPU may run on for a while.
+    constexpr u64 PATIENCE_US = 2'000'000;
+    arch_udelay(PATIENCE_US);
     printk(KERN_EMERG, "Power off is not possible; halted\n");
     arch_stop_cpu();
 }

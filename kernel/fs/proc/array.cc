@@ -125,8 +125,10 @@ namespace
 {
 void show_ids(seq_file *m, const task_struct *t)
 {
-    seq_printf(m, "Uid:\t%d\t%d\t%d\t%d\n", t->uid, t->euid, t->suid, t->euid);
-    seq_printf(m, "Gid:\t%d\t%d\t%d\t%d\n", t->gid, t->egid, t->sgid, t->egid);
+    seq_printf(m, "Uid:\t%d\t%d\t%d\t%d\n", t->uid, t->euid, t->suid,
+               static_cast<s32>(t->cred.fsuid));
+    seq_printf(m, "Gid:\t%d\t%d\t%d\t%d\n", t->gid, t->egid, t->sgid,
+               static_cast<s32>(t->cred.fsgid));
 }
 
 /// A CPU set as Linux prints it: hexadecimal, and as a list of ranges.

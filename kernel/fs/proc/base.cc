@@ -124,11 +124,52 @@ void show_limits(seq_file *m, task_struct *t)
     }
 }
 
+void show_oom_score_adj(seq_file *m, task_struct *t)
+{
+    spin_guard<irqsave> g{tasklist_lock};
+    seq_printf(m, "%d\n", t->signal ? t->signal->oom_score_adj : 0);
+}
+
+/// A decimal number of -1000…1000; less than before needs a right.
+int store_oom_score_adj(task_struct *t, const char *text)
+{
+    bool minus = *text == '-';
+    int v = 0;
+    for (text += minus; *text >= '0' && *text <= '9' && v <= 1000; text++)
+        v = v * 10 + (*text - '0');
+    if ((*text && *text != '\n') || v > 1000)
+        return -EINVAL;
+    v = minus ? -v : v;
+    spin_guard<irqsave> g{tasklist_lock};
+    if (!t->signal)
+        return -ESRCH;
+    if (v < t->signal->oom_score_adj && !capable(CAP_SYS_RESOURCE))
+        return -EACCES;
+    t->signal->oom_score_adj = static_cast<s16>(v);
+    return 0;
+}
+
+void show_oom_score(seq_file *m, task_struct *t)
+{
+    u64 points, total = page_alloc_stats().total;
+    {
+        spin_guard<irqsave> g{tasklist_lock};
+        points = t->flags & PF_KTHREAD ? 0 : oom_badness(t);
+    }
+    seq_printf(m, "%llu\n", ull(points * 1000 / max(total, u64{1})));
+}
+
 const proc_pid_file pid_files[] = {
-    {"stat", 0444, show_pid_stat},       {"status", 0444, show_pid_status},
-    {"statm", 0444, show_pid_statm},     {"comm", 0444, show_comm},
-    {"cmdline", 0444, show_pid_cmdline}, {"wchan", 0444, show_wchan},
-    {"syscall", 0400, show_syscall},     {"maps", 0444, show_pid_maps},
+    {"oom_score", 0444, show_oom_score},
+    {"oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj},
+    {"stat", 0444, show_pid_stat},
+    {"status", 0444, show_pid_status},
+    {"statm", 0444, show_pid_statm},
+    {"comm", 0444, show_comm},
+    {"cmdline", 0444, show_pid_cmdline},
+    {"wchan", 0444, show_wchan},
+    {"syscall", 0400, show_syscall},
+    {"maps", 0444, show_pid_maps},
     {"limits", 0444, show_limits},
 };
 
@@ -151,11 +192,22 @@ void show_pid_text(seq_file *m)
     put_task(t);
 }
 
+int store_pid_text(char *text, size_t, void *private_data)
+{
+    auto *p = static_cast<pid_text *>(private_data);
+    task_struct *t = get_proc_task(p->who);
+    if (!t)
+        return -ESRCH;
+    int r = p->file->store(t, text);
+    put_task(t);
+    return r;
+}
+
 inode *pid_text_inode(const proc_pid &who, const proc_pid_file &file)
 {
     auto *p = static_cast<pid_text *>(kmalloc(sizeof(pid_text), GFP_KERNEL));
     if (p)
-        *p = {{show_pid_text, nullptr, p, nullptr}, who, &file};
+        *p = {{show_pid_text, file.store ? store_pid_text : nullptr, p, nullptr}, who, &file};
     inode *i = owned_inode(proc_sb(), S_IFREG | file.mode, p);
     if (i)
         i->i_fop = &seq_file_operations;

@@ -25,6 +25,8 @@ struct proc_pid_file {
     const char *name;
     u32 mode;
     void (*show)(seq_file *m, task_struct *t);
+    /// Text written to it, NUL-terminated: 0 or -errno. Null: it is not writable.
+    int (*store)(task_struct *t, const char *text) = nullptr;
 };
 
 /// A directory, link or file made on demand, as a dentry that is in no tree. Takes over the inode's reference. ENOMEM.
