@@ -290,6 +290,19 @@ def test_jumbo(linux):
     check_traffic(linux)
 
 
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+def test_clock(linux):
+    """The card's clock is a PTP clock of Linux: it can be set, and runs as fast as the guest's own."""
+    shown = linux.ethtool("-T eth0")
+    assert "PTP Hardware Clock: 0" in shown and "hardware-raw-clock" in shown
+    found = re.search(r"set (\d+) clock (\d+) monotonic (\d+)", linux.sh("/test/ptpclock 500"))
+    seconds, clock, monotonic = map(int, found.groups())
+    assert seconds == 1_000_000
+    assert abs(clock - monotonic) < monotonic / 5, (clock, monotonic)  # read one after the other, by a guest that may be stopped
+
+
 # --- coming and going ------------------------------------------------------------------------------------------------
 
 
