@@ -55,6 +55,10 @@ static void test_broadcast(void)
     g_assert_true(passes(n, all, 0));
     w32(n, A_RCTL, r32(n, A_RCTL) & ~R_RCTL_BAM_MASK);
     g_assert_false(passes(n, all, 0));
+    w32(n, A_RCTL, r32(n, A_RCTL) | R_RCTL_UPE_MASK);
+    g_assert_false(passes(n, all, 0));
+    w32(n, A_RCTL, r32(n, A_RCTL) | R_RCTL_MPE_MASK);
+    g_assert_true(passes(n, all, 0));
     nic_stop(n);
 }
 

@@ -118,6 +118,69 @@ static uint32_t take_tx(Nic *n, uint32_t first, uint32_t until)
     return first;
 }
 
+static void set_bandwidth(Nic *n, int64_t bytes)
+{
+    qtest_qmp_assert_success(n->qts,
+                             "{'execute': 'migrate-set-parameters', 'arguments': {"
+                             "'max-bandwidth': %" PRId64 "}}",
+                             bytes);
+}
+
+/* Until the migration has sent all memory below the last so many bytes. */
+static void wait_remaining(Nic *n, int64_t bytes)
+{
+    int64_t left = INT64_MAX;
+
+    for (int i = 0; i < 1000 && left > bytes; i++) {
+        QDict *response = qtest_qmp(n->qts, "{'execute': 'query-migrate'}");
+        QDict *ram = qdict_get_qdict(qdict_get_qdict(response, "return"), "ram");
+
+        left = ram ? qdict_get_int(ram, "remaining") : left;
+        qobject_unref(response);
+        g_usleep(10 * 1000);
+    }
+    g_assert_cmpint(left, <=, bytes);
+}
+
+/* Memory that the device writes while it is on its way goes along: payload, descriptors, heads. */
+static void test_dirty(void)
+{
+    g_autofree char *file = g_strdup_printf("/tmp/igb-lite-migrate-%d", getpid());
+    g_autofree char *save = g_strdup_printf("exec:cat > %s", file);
+    g_autofree char *load = g_strdup_printf("exec:cat %s", file);
+    Nic *a = nic_running(), *b;
+    uint8_t frame[64], in[64];
+    uint64_t status;
+
+    qtest_memset(a->qts, 0x6000000, 0x5a, 8 << 20); /* behind all that is used: to wait at */
+    w32(a, A_TDWBAL, TX_BUF(99) | 1);
+    rx_ring(a, 1, 8);
+    set_bandwidth(a, 1 << 20);
+    qtest_qmp_assert_success(a->qts, "{'execute': 'migrate', 'arguments': {'uri': %s}}", save);
+    wait_remaining(a, 32 << 20);
+    wire_send(a, frame, numbered(frame, 77));
+    rx_wait(a, 0, &r);
+    tx_frame(a, 0, 0, frame, 64);
+    tx_doorbell(a, 0);
+    wire_receive(a, in, sizeof(in));
+    wait_reg(a, A_TDH, 0xffff, 1);
+    set_bandwidth(a, 1ll << 32);
+    wait_status(a, "query-migrate", "completed");
+    b = nic_start_args("-S -incoming defer");
+    qtest_qmp_assert_success(b->qts, "{'execute': 'migrate-incoming', 'arguments': {'uri': %s}}",
+                             load);
+    wait_status(b, "query-status", "paused");
+    unlink(file);
+    status = qtest_readq(b->qts, RX_RING(0) + 8);
+    g_assert_cmphex(status, ==, 64ull << 32 | R_RX_STATUS_DD_MASK | R_RX_STATUS_EOP_MASK);
+    g_assert_cmphex(qtest_readq(b->qts, RX_RING(0)), ==, 0);
+    qtest_memread(b->qts, RX_BUF(0), in, 64);
+    g_assert_cmpmem(in, 64, frame, 64);
+    g_assert_cmphex(qtest_readl(b->qts, TX_BUF(99)), ==, 1);
+    nic_stop(a);
+    nic_stop(b);
+}
+
 /* Every kind of register with a value of its own, and state behind the registers. */
 static void test_state(void)
 {
@@ -236,6 +299,32 @@ static void test_rx(void)
     nic_stop(b);
 }
 
+/* The hash's key goes along, whatever has been derived from it. */
+static void test_rss(void)
+{
+    Nic *a = nic_running(), *b;
+    uint8_t frame[100];
+    uint32_t hash;
+
+    for (unsigned i = 0; i < 10; i++) {
+        w32(a, A_RSSRK + 4 * i, 0x9e3779b1u * (i + 1));
+    }
+    w32(a, A_RXCSUM, r32(a, A_RXCSUM) | R_RXCSUM_PCSD_MASK);
+    w32(a, A_MRQC, 2 | R_MRQC_IPV4_MASK);
+    wire_send(a, frame, make_udp4(frame, 30));
+    rx_wait(a, 0, &r);
+    hash = r.hash;
+    g_assert_cmphex(hash, !=, 0);
+    b = migrate(a);
+    qtest_qmp_assert_success(b->qts, "{'execute': 'cont'}");
+    w32(b, A_MRQC, 2 | R_MRQC_IPV4_MASK);
+    wire_send(b, frame, make_udp4(frame, 30));
+    rx_wait(b, 0, &r);
+    g_assert_cmphex(r.hash, ==, hash);
+    nic_stop(a);
+    nic_stop(b);
+}
+
 /* A message that EITR holds back goes out once, on the other side, when its time has come. */
 static void test_message(void)
 {
@@ -294,6 +383,8 @@ static void test_reset_in_transmission(void)
 void igb_lite_add_migrate_tests(void)
 {
     qtest_add_func("igb-lite/migrate/state", test_state);
+    qtest_add_func("igb-lite/migrate/dirty-memory", test_dirty);
+    qtest_add_func("igb-lite/migrate/rss", test_rss);
     qtest_add_data_func("igb-lite/migrate/tx-stalled", GUINT_TO_POINTER(1), test_tx);
     qtest_add_data_func("igb-lite/migrate/tx", NULL, test_tx);
     qtest_add_func("igb-lite/migrate/rx", test_rx);

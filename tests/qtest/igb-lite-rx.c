@@ -230,12 +230,19 @@ static void test_length_limits(void)
 {
     Nic *n = nic_running();
     uint32_t rctl = r32(n, A_RCTL);
+    uint8_t frame[1600];
 
     w32(n, A_RLPML, 1518 + 100);
     check_longest(n, 1514 + 100, false);
     w32(n, A_RCTL, rctl & ~R_RCTL_LPE_MASK);
     check_longest(n, 1514, false);
     check_longest(n, 1518, true);
+    w32(n, A_RCTL, r32(n, A_RCTL) | R_RCTL_SBP_MASK); /* "bad" packets too */
+    r32(n, A_ROC);
+    wire_send_seen(n, frame, make_frame(frame, 1600, 1));
+    g_assert_cmpuint(r32(n, A_ROC), ==, 0);
+    rx_wait(n, 0, &r);
+    g_assert_cmpuint(r.len, ==, 1600);
     nic_stop(n);
 }
 
