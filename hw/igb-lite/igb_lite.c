@@ -19,6 +19,7 @@
 #include "qemu/module.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
+#include "standard-headers/linux/virtio_net.h"
 #include "system/runstate.h"
 #include "trace.h"
 
@@ -54,6 +55,9 @@ void igb_lite_enter(IGBLiteState *s)
 void igb_lite_leave(IGBLiteState *s)
 {
     s->busy--;
+    if (!s->busy) {
+        igb_lite_dma_settle(s);
+    }
     if (!s->busy && s->reset_later) {
         s->reset_later = false;
         if (!s->gone) {
@@ -135,6 +139,17 @@ static void reset_hold(Object *obj, ResetType type)
     }
 }
 
+/* With host-offload, and a backend that has them, frames have headers that say what is left to do. */
+static void vnet_realize(IGBLiteState *s)
+{
+    NetClientState *peer = qemu_get_queue(s->nic)->peer;
+
+    if (s->host_offload && peer && qemu_has_vnet_hdr(peer)) {
+        s->vnet_len = sizeof(struct virtio_net_hdr);
+        qemu_set_vnet_hdr_len(peer, s->vnet_len);
+    }
+}
+
 static bool realize_pci(IGBLiteState *s, Error **errp)
 {
     PCIDevice *pci = PCI_DEVICE(s);
@@ -177,6 +192,7 @@ static void realize(PCIDevice *pci, Error **errp)
     qemu_macaddr_default_if_unset(&s->conf.macaddr);
     s->nic = qemu_new_nic(&net_info, &s->conf, TYPE_IGB_LITE, DEVICE(s)->id,
                           &DEVICE(s)->mem_reentrancy_guard, s);
+    vnet_realize(s);
     qemu_format_nic_info_str(qemu_get_queue(s->nic), s->conf.macaddr.a);
     igb_lite_dma_realize(s);
     igb_lite_write_back_realize(s);
@@ -231,6 +247,7 @@ static void unrealize(PCIDevice *pci)
 static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
     DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 500),
+    DEFINE_PROP_BOOL("host-offload", IGBLiteState, host_offload, false),
     DEFINE_PROP_UINT32("rx-wait-ms", IGBLiteState, rx_wait_ms, 200),
     DEFINE_PROP_UINT32("tx-wait-us", IGBLiteState, tx_wait_us, 250),
 };

@@ -5,7 +5,7 @@
  *
  * Everything runs under the big QEMU lock: register accesses on a CPU's thread, frames, timers and
  * bottom halves on the main loop's. The parts: igb_lite.c (PCI, reset, properties), _mmio.c
- * (registers), _dma.c, _vmstate.c (migration), _rx.c (wire to ring), _tx.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
+ * (registers), _dma.c, _vmstate.c (migration), _rx.c (wire to ring), _tx.c and _send.c (ring to wire), _rss.c (parsing, checksums, hash), _irq.c (causes to
  * messages), _phy.c (PHY, link, NVM), _time.c (SYSTIM), _writeback.c (descriptors back to the driver), _fault.c, _log.c (events), _stats.c (counters).
  *
  * Re-entry: DMA can be aimed at our own registers. QEMU refuses such accesses while an access, a
@@ -40,12 +40,30 @@ OBJECT_DECLARE_SIMPLE_TYPE(IGBLiteState, IGB_LITE)
 #define IGB_LITE_FRAME_MAX 16383
 #define IGB_LITE_TSO_MAX (64 * KiB + 512)
 
+/* Enough for the longest frame and its FCS in the smallest buffers. */
+#define IGB_LITE_RX_DESCS 80
+
+/* Room in front of a frame, for a VLAN tag. */
+#define IGB_LITE_HEADROOM 4
+/* The longest head of a frame: all headers that a context descriptor can describe. */
+#define IGB_LITE_HEAD_MAX 1024
+/* The descriptors that a packet may have. */
+#define IGB_LITE_TX_PARTS 256
+
 /* A transmit context: what a context descriptor said. */
 typedef struct IGBLiteTxContext {
     uint32_t vlan_macip_lens;
     uint32_t type_cmd;
     uint32_t mss_l4len_idx;
 } IGBLiteTxContext;
+
+/* A gathered packet; its pieces are in tx_parts. */
+typedef struct IGBLiteTxPacket {
+    uint32_t cmd, olinfo; /* the first descriptor's */
+    unsigned descs, parts;
+    size_t len;
+    bool bad;
+} IGBLiteTxPacket;
 
 /* Faults that can be asked for; see igb_lite_fault.c. */
 typedef enum IGBLiteFault {
@@ -90,6 +108,8 @@ struct IGBLiteState {
     NICConf conf;
     MemoryRegion mmio;
     MemoryRegion msix;
+    bool host_offload;   /* property */
+    unsigned vnet_len;   /* of the header that the backend has in front of a frame */
     uint32_t autoneg_ms; /* property: time from the start of auto-negotiation to link up */
 
     uint32_t mac[IGB_LITE_MMIO_SIZE / 4]; /* registers, by R_name + index */
@@ -98,8 +118,11 @@ struct IGBLiteState {
 
     MemoryListener dma_listener;
     IGBLiteWindow windows[IGB_LITE_WINDOWS];
-    unsigned next_window; /* the one that is replaced next */
-    bool behind_iommu;    /* no window can be opened */
+    unsigned next_window;   /* the one that is replaced next */
+    unsigned last_window;   /* the one that was used last */
+    IGBLiteWindow *written; /* where descriptors were written that the memory core is not told of */
+    hwaddr written_from, written_to;
+    bool behind_iommu; /* no window can be opened */
 
     unsigned busy;    /* pieces of work in progress, one in the other; see igb_lite_enter */
     bool reset_later; /* a reset that came meanwhile */
@@ -119,9 +142,11 @@ struct IGBLiteState {
     uint32_t tx_unsaid[IGB_LITE_QUEUES]; /* descriptors done since a queue's cause became fresh */
     size_t tx_unsaid_bytes[IGB_LITE_QUEUES];
 
-    uint32_t rx_wait_ms; /* property: how long a frame waits for descriptors */
+    uint64_t rx_buffers[IGB_LITE_RX_DESCS]; /* of the frame being stored */
+    uint32_t rx_wait_ms;                    /* property: how long a frame waits for descriptors */
     QEMUBH *rx_bh;
     QEMUTimer *rx_timer;
+    bool rx_storing; /* a frame is being stored, in rx_buffers */
     bool rx_waiting; /* the net layer keeps a frame for us */
     bool rx_retry;   /* and offers it again now */
     unsigned rx_wait_queue;
@@ -131,6 +156,13 @@ struct IGBLiteState {
     unsigned tx_queue; /* whose packet is being sent */
     uint32_t tx_ready; /* queues whose ring may hold work */
     IGBLiteTxContext tx_ctx[IGB_LITE_QUEUES][2];
+    struct iovec tx_parts[IGB_LITE_TX_PARTS]; /* of the packet */
+    uint64_t
+        tx_write_back[IGB_LITE_TX_PARTS]; /* its descriptors' second halves with DD; 0: no RS */
+    unsigned tx_frames;                   /* that it became */
+    uint8_t tx_head[IGB_LITE_HEADROOM + IGB_LITE_HEAD_MAX]; /* of the frame */
+    struct iovec tx_out[IGB_LITE_TX_PARTS + 1];             /* all of it */
+    struct iovec tx_vnet[IGB_LITE_TX_PARTS + 2];            /* with a header for the backend */
     uint8_t tx_buf[IGB_LITE_TSO_MAX];
     uint8_t tx_frame[IGB_LITE_FRAME_MAX];
 
@@ -189,6 +221,18 @@ typedef struct IGBLitePacket {
         qemu_log_mask(LOG_GUEST_ERROR, TYPE_IGB_LITE ": " fmt "\n", ##__VA_ARGS__); \
     } while (0)
 
+/* The place n (at most size) places on in a ring. */
+static inline uint32_t igb_lite_ring_add(uint32_t index, uint32_t n, uint32_t size)
+{
+    return index + n < size ? index + n : index + n - size;
+}
+
+/* How many places from head on to tail. */
+static inline uint32_t igb_lite_ring_count(uint32_t head, uint32_t tail, uint32_t size)
+{
+    return tail >= head ? tail - head : tail + size - head;
+}
+
 /* A line in the event log, if there is one. */
 #define igb_lite_log(s, event, ...)                      \
     do {                                                 \
@@ -240,10 +284,12 @@ extern const VMStateDescription igb_lite_vmstate;
 /* igb_lite_dma.c */
 void igb_lite_dma_realize(IGBLiteState *s);
 void igb_lite_dma_unrealize(IGBLiteState *s);
+void igb_lite_dma_settle(IGBLiteState *s);
 const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len);
 bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len);
 bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len);
-bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value);
+bool igb_lite_dma_write_back(IGBLiteState *s, uint64_t addr, const uint64_t *first,
+                             uint64_t second);
 uint32_t igb_lite_ring_size(IGBLiteState *s, uint32_t len, uint32_t head, uint32_t tail);
 
 /* igb_lite_irq.c */
@@ -303,6 +349,9 @@ uint32_t igb_lite_stamp_read(IGBLiteState *s, uint32_t at);
 void igb_lite_time_sent(IGBLiteState *s);
 bool igb_lite_time_received(IGBLiteState *s, const IGBLitePacket *p);
 void igb_lite_time_reset(IGBLiteState *s);
+
+/* igb_lite_send.c */
+void igb_lite_send(IGBLiteState *s, unsigned q, const IGBLiteTxPacket *p);
 
 /* igb_lite_stats.c */
 void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n);

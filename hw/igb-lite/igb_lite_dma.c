@@ -27,11 +27,38 @@ static void window_close(IGBLiteWindow *w)
     *w = (IGBLiteWindow){};
 }
 
+/*
+ * Tells the memory core of the descriptors written since the last time: for migration and
+ * translated code. They stand side by side, so once for many is enough; at the latest when the work
+ * in progress ends.
+ */
+void igb_lite_dma_settle(IGBLiteState *s)
+{
+    if (s->written) {
+        address_space_cache_invalidate(&s->written->cache, s->written_from,
+                                       s->written_to - s->written_from);
+        s->written = NULL;
+    }
+}
+
+static void note_written(IGBLiteState *s, IGBLiteWindow *w, hwaddr at, size_t len)
+{
+    if (s->written == w && s->written_to == at) {
+        s->written_to += len;
+        return;
+    }
+    igb_lite_dma_settle(s);
+    s->written = w;
+    s->written_from = at;
+    s->written_to = at + len;
+}
+
 /* The bus master's address space has changed. */
 static void windows_drop(MemoryListener *listener)
 {
     IGBLiteState *s = container_of(listener, IGBLiteState, dma_listener);
 
+    igb_lite_dma_settle(s);
     for (unsigned i = 0; i < IGB_LITE_WINDOWS; i++) {
         window_close(&s->windows[i]);
     }
@@ -57,6 +84,7 @@ static IGBLiteWindow *window_open(IGBLiteState *s, uint64_t addr)
         address_space_cache_destroy(&probe);
         return NULL;
     }
+    igb_lite_dma_settle(s);
     window_close(w);
     s->next_window = (s->next_window + 1) % IGB_LITE_WINDOWS;
     w->base = probe.mrs.offset_within_address_space;
@@ -72,11 +100,15 @@ static IGBLiteWindow *window_open(IGBLiteState *s, uint64_t addr)
 /* The window that has these bytes; NULL: they have to go the long way. */
 static IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
 {
-    IGBLiteWindow *w;
+    IGBLiteWindow *w = &s->windows[s->last_window];
 
+    if (likely(window_has(w, addr, len))) {
+        return w;
+    }
     for (unsigned i = 0; i < IGB_LITE_WINDOWS; i++) {
         w = &s->windows[i];
         if (window_has(w, addr, len)) {
+            s->last_window = i;
             return w;
         }
         if (window_has(w, addr, 1)) {
@@ -150,25 +182,44 @@ bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t 
            succeeded(s, pci_dma_write(PCI_DEVICE(s), addr, buf, len), "write", addr, len);
 }
 
-/* Makes a descriptor visible: one 64-bit store, after everything that was written before. */
-bool igb_lite_dma_publish(IGBLiteState *s, uint64_t addr, uint64_t value)
+/*
+ * Writes a descriptor of 16 bytes back: its first half, if there is one, then, after everything that
+ * was written before, its second half as one 64-bit store.
+ */
+bool igb_lite_dma_write_back(IGBLiteState *s, uint64_t addr, const uint64_t *first, uint64_t second)
 {
-    IGBLiteWindow *w = window_find(s, addr, sizeof(value));
+    IGBLiteWindow *w = window_find(s, addr, 16);
     MemTxResult result = MEMTX_ERROR;
 
-    trace_igb_lite_dma_publish(addr, value);
-    log_dma(s, "write", addr, sizeof(value));
-    smp_wmb();
-    if (w && addr % sizeof(value) == 0) {
-        qatomic_set((uint64_t *)(w->cache.ptr + (addr - w->base)), cpu_to_le64(value));
-        address_space_cache_invalidate(&w->cache, addr - w->base, sizeof(value));
+    if (w && addr % 16 == 0) {
+        uint64_t *desc = (uint64_t *)(w->cache.ptr + (addr - w->base));
+
+        log_dma(s, "write", addr + (first ? 0 : 8), first ? 16 : 8);
+        if (first) {
+            trace_igb_lite_dma_write(addr, sizeof(*first));
+            desc[0] = cpu_to_le64(*first);
+        }
+        smp_wmb();
+        trace_igb_lite_dma_publish(addr + 8, second);
+        qatomic_set(&desc[1], cpu_to_le64(second));
+        note_written(s, w, addr - w->base, 16);
         return true;
     }
+    if (first) {
+        uint64_t le = cpu_to_le64(*first);
+
+        if (!igb_lite_dma_write(s, addr, &le, sizeof(le))) {
+            return false;
+        }
+    }
+    trace_igb_lite_dma_publish(addr + 8, second);
+    log_dma(s, "write", addr + 8, sizeof(second));
+    smp_wmb();
     if (!s->gone) {
-        address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr, value,
+        address_space_stq_le(pci_get_address_space(PCI_DEVICE(s)), addr + 8, second,
                              MEMTXATTRS_UNSPECIFIED, &result);
     }
-    return succeeded(s, result, "write", addr, sizeof(value));
+    return succeeded(s, result, "write", addr + 8, sizeof(second));
 }
 
 /*

@@ -163,32 +163,38 @@ bool igb_lite_parse(IGBLiteState *s, const uint8_t *data, size_t len, IGBLitePac
 }
 
 /*
- * Ones-complement sum of big-endian 16-bit words; an odd last byte counts as the high one. Any
- * length up to 64 KiB and more.
+ * Ones-complement sum of big-endian 16-bit words, plus seed; an odd last byte counts as the high one.
+ *
+ * The sum is the same in any word size and, but for a swap of its bytes at the end, in any byte
+ * order (RFC 1071 section 2): so 64 bits of host order at a time, their halves in two sums that do
+ * not wait for each other, and no carry before 2^32 words.
  */
 uint32_t igb_lite_sum(const void *data, size_t len, uint32_t seed)
 {
     const uint8_t *p = data;
-    uint64_t sum = 0;
+    uint64_t low = 0, high = 0;
+    uint16_t sum;
 
-    /*
-     * The sum is the same in any word size and byte order, up to a byte swap of the result (RFC
-     * 1071 section 2).
-     */
-    for (; len >= 4; p += 4, len -= 4) {
-        sum += (uint32_t)ldl_be_p(p);
+    for (; len >= 32; p += 32, len -= 32) {
+        uint64_t a = ldq_he_p(p), b = ldq_he_p(p + 8), c = ldq_he_p(p + 16), d = ldq_he_p(p + 24);
+
+        low += (uint64_t)(uint32_t)a + (uint32_t)b + (uint32_t)c + (uint32_t)d;
+        high += (a >> 32) + (b >> 32) + (c >> 32) + (d >> 32);
     }
-    if (len >= 2) {
-        sum += (uint32_t)lduw_be_p(p);
-        p += 2;
-        len -= 2;
+    for (; len >= 4; p += 4, len -= 4) {
+        low += (uint32_t)ldl_he_p(p);
     }
     if (len) {
-        sum += (uint32_t)*p << 8;
+        uint8_t rest[4] = {};
+
+        memcpy(rest, p, len);
+        low += (uint32_t)ldl_he_p(rest);
     }
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return igb_lite_fold(sum) + seed;
+    low += high;
+    low = (low & 0xffffffff) + (low >> 32);
+    low = (low & 0xffffffff) + (low >> 32);
+    sum = igb_lite_fold(low);
+    return be16_to_cpu(sum) + seed;
 }
 
 /* Sums of up to 32 bits to 16. */

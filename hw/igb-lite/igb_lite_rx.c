@@ -22,8 +22,6 @@
 #include <zlib.h>
 
 #define MIN_FRAME 60
-/* Enough for the longest frame and its FCS in the smallest buffers. */
-#define MAX_DESCS 80
 #define MAX_PARTS 3
 
 /* A frame on its way into a ring. */
@@ -174,7 +172,7 @@ static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
 static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, uint64_t *buffers)
 {
     uint32_t head = IGB_LITE_Q(s, RDH, q);
-    uint32_t posted = (IGB_LITE_Q(s, RDT, q) + size - head) % size;
+    uint32_t posted = igb_lite_ring_count(head, IGB_LITE_Q(s, RDT, q), size);
     size_t room = 0, each = buffer_size(s, q);
     unsigned n = 0;
 
@@ -184,17 +182,18 @@ static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
         if (n == posted) {
             return 0;
         }
-        if (n == MAX_DESCS ||
-            !igb_lite_dma_read(s, ring_slot(s, q, (head + n) % size), &desc, sizeof(desc))) {
+        if (n == IGB_LITE_RX_DESCS ||
+            !igb_lite_dma_read(s, ring_slot(s, q, igb_lite_ring_add(head, n, size)), &desc,
+                               sizeof(desc))) {
             return -1;
         }
         buffers[n] = le64_to_cpu(desc.packet);
-        trace_igb_lite_rx_desc(q, (head + n) % size, buffers[n]);
+        trace_igb_lite_rx_desc(q, igb_lite_ring_add(head, n, size), buffers[n]);
         if (buffers[n]) {
             room += each;
         } else {
             igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q,
-                                 (head + n) % size);
+                                 igb_lite_ring_add(head, n, size));
         }
         n++;
     }
@@ -205,7 +204,12 @@ static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
 static bool copy_out(IGBLiteState *s, const RxFrame *f, size_t at, uint64_t addr, size_t len)
 {
     struct iovec chunk[MAX_PARTS];
-    unsigned n = iov_copy(chunk, MAX_PARTS, f->parts, f->part_count, at, len);
+    unsigned n;
+
+    if (at + len <= f->parts[0].iov_len) { /* the usual case: all of it is in one piece */
+        return igb_lite_dma_write(s, addr, f->parts[0].iov_base + at, len);
+    }
+    n = iov_copy(chunk, MAX_PARTS, f->parts, f->part_count, at, len);
 
     for (unsigned i = 0; i < n; i++) {
         if (!igb_lite_dma_write(s, addr, chunk[i].iov_base, chunk[i].iov_len)) {
@@ -235,7 +239,7 @@ static bool publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f
         at += len;
         done = igb_lite_write_back(s, &wb);
         trace_igb_lite_rx_done(q, wb.index, wb.info, wb.status);
-        wb.index = (wb.index + 1) % size;
+        wb.index = igb_lite_ring_add(wb.index, 1, size);
     }
     IGB_LITE_Q(s, RDH, q) = wb.index;
     return done;
@@ -261,10 +265,16 @@ static bool fill_buffers(IGBLiteState *s, unsigned q, const RxFrame *f, const ui
 /* Gives the frame to a queue. False if it has to wait until the queue has descriptors. */
 static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
 {
-    uint64_t buffers[MAX_DESCS];
+    uint64_t *buffers = s->rx_buffers;
     uint32_t size = 0;
     int n = -1;
 
+    if (s->rx_storing) { /* our DMA has made another NIC send to us */
+        igb_lite_count_seen(s, false, f->packet.len);
+        missed(s, q);
+        return true;
+    }
+    s->rx_storing = true;
     if (FIELD_EX32(IGB_LITE_Q(s, RXDCTL, q), RXDCTL, ENABLE)) {
         size = igb_lite_ring_size(s, IGB_LITE_Q(s, RDLEN, q), IGB_LITE_Q(s, RDH, q),
                                   IGB_LITE_Q(s, RDT, q));
@@ -274,6 +284,7 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
     }
     if (n == 0 && !loopback && may_wait(s, q)) {
         begin_wait(s, q);
+        s->rx_storing = false;
         return false;
     }
     igb_lite_count_seen(s, false, f->packet.len);
@@ -287,6 +298,7 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
     } else {
         missed(s, q);
     }
+    s->rx_storing = false;
     return true;
 }
 
@@ -366,6 +378,11 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
         trace_igb_lite_rx_off(size);
         return size;
     }
+    if (size < s->vnet_len) {
+        return size;
+    }
+    buf += s->vnet_len; /* of its contents we asked for none */
+    size -= s->vnet_len;
     igb_lite_enter(s);
     if (unlikely(s->faults[IGB_LITE_FAULT_RX_CORRUPT].every)) {
         copy = corrupted(s, buf, size);
@@ -385,7 +402,7 @@ ssize_t igb_lite_receive(NetClientState *nc, const uint8_t *buf, size_t size)
         qemu_bh_schedule(s->irq_bh);
     }
     igb_lite_leave(s);
-    return taken ? size : 0;
+    return taken ? size + s->vnet_len : 0;
 }
 
 /* Lets the net layer offer the frame that waits, and those behind it, again. */

@@ -10,8 +10,7 @@
 #include "net/eth.h"
 #include "trace.h"
 
-/* Adds n to the counter at index reg (R_name + instance). */
-void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n)
+static inline void count(IGBLiteState *s, unsigned reg, uint32_t n)
 {
     uint32_t *counter = &s->mac[reg];
 
@@ -19,7 +18,13 @@ void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n)
     trace_igb_lite_count(reg * 4, n, *counter);
 }
 
-static void count64(IGBLiteState *s, unsigned low, uint64_t n)
+/* Adds n to the counter at index reg (R_name + instance). */
+void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n)
+{
+    count(s, reg, n);
+}
+
+static inline void count64(IGBLiteState *s, unsigned low, uint64_t n)
 {
     uint64_t value = s->mac[low] | (uint64_t)s->mac[low + 1] << 32;
 
@@ -34,26 +39,32 @@ static void count64(IGBLiteState *s, unsigned low, uint64_t n)
  */
 void igb_lite_count_seen(IGBLiteState *s, bool tx, size_t len)
 {
-    igb_lite_count(s, tx ? R_TPT : R_TPR, 1);
+    count(s, tx ? R_TPT : R_TPR, 1);
     count64(s, tx ? R_TOTL : R_TORL, len + 4);
 }
 
-/* A frame was sent, or received and stored: counters of good frames, by kind and size. */
+/*
+ * A frame was sent, or received and stored: counters of good frames, by kind and size. What is sent
+ * is counted as seen, too.
+ */
 void igb_lite_count_frame(IGBLiteState *s, bool tx, const uint8_t *frame, size_t len)
 {
     static const uint16_t limits[] = {64, 127, 255, 511, 1023};
     size_t on_wire = len + 4;
     unsigned bucket = 0;
 
+    if (tx) {
+        igb_lite_count_seen(s, true, len);
+    }
     while (bucket < ARRAY_SIZE(limits) && on_wire > limits[bucket]) {
         bucket++;
     }
-    igb_lite_count(s, (tx ? R_PTC : R_PRC) + bucket, 1);
-    igb_lite_count(s, tx ? R_GPTC : R_GPRC, 1);
+    count(s, (tx ? R_PTC : R_PRC) + bucket, 1);
+    count(s, tx ? R_GPTC : R_GPRC, 1);
     count64(s, tx ? R_GOTCL : R_GORCL, on_wire);
     if (is_broadcast_ether_addr(frame)) {
-        igb_lite_count(s, tx ? R_BPTC : R_BPRC, 1);
+        count(s, tx ? R_BPTC : R_BPRC, 1);
     } else if (is_multicast_ether_addr(frame)) {
-        igb_lite_count(s, tx ? R_MPTC : R_MPRC, 1);
+        count(s, tx ? R_MPTC : R_MPRC, 1);
     }
 }

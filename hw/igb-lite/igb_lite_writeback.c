@@ -34,14 +34,7 @@ static void make(IGBLiteState *s, const IGBLiteWriteBack *wb)
         igb_lite_dma_write(s, wb->addr, &head, sizeof(head));
         return;
     }
-    if (!wb->tx) {
-        uint64_t info = cpu_to_le64(wb->info);
-
-        if (!igb_lite_dma_write(s, wb->addr, &info, sizeof(info))) {
-            return;
-        }
-    }
-    igb_lite_dma_publish(s, wb->addr + 8, wb->status);
+    igb_lite_dma_write_back(s, wb->addr, wb->tx ? NULL : &wb->info, wb->status);
 }
 
 static bool queue_is_held(IGBLiteState *s, const IGBLiteWriteBack *wb)

@@ -131,8 +131,11 @@ static Nic *overrun(uint32_t drop_en)
     for (unsigned i = 0; i < 3; i++) {
         wire_send(n, frame, make_udp4(frame, 20));
     }
+    for (unsigned i = 0; i < 10; i++) { /* longer than anything waits, and all behind it has come */
+        settle(n);
+        step_us(n, 1000 * 1000);
+    }
     wire_drained(n);
-    step_us(n, 10 * 1000 * 1000); /* longer than anything waits */
     g_assert_false(rx_pending(n, 0));
     g_assert_false(rx_pending(n, 1));
     return n;
