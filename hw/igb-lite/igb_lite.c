@@ -247,7 +247,7 @@ static void unrealize(PCIDevice *pci)
 static const Property properties[] = {
     DEFINE_NIC_PROPERTIES(IGBLiteState, conf),
     DEFINE_PROP_UINT32("autoneg-ms", IGBLiteState, autoneg_ms, 500),
-    DEFINE_PROP_BOOL("host-offload", IGBLiteState, host_offload, false),
+    DEFINE_PROP_BOOL("host-offload", IGBLiteState, host_offload, true),
     DEFINE_PROP_UINT32("rx-wait-ms", IGBLiteState, rx_wait_ms, 200),
     DEFINE_PROP_UINT32("tx-wait-us", IGBLiteState, tx_wait_us, 250),
 };

@@ -15,6 +15,7 @@ CLONE_NEWNET = 0x40000000
 TUNSETIFF = 0x400454CA
 IFF_TAP = 0x0002
 IFF_NO_PI = 0x1000
+IFF_VNET_HDR = 0x4000
 
 
 def _unshare(flags):
@@ -48,11 +49,13 @@ def ip(*words):
         raise Failed(f"'ip {' '.join(words)}' failed: {done.stderr.strip() or 'is iproute2 installed?'}")
 
 
-def open_tap(name, address, prefix=24):
-    """Make a TAP device with an IPv4 address, without IPv6 (so that it sends nothing by itself); returns its descriptor."""
+def open_tap(name, address, prefix=24, vnet_hdr=False):
+    """Make a TAP device with an IPv4 address, without IPv6 (so that it sends nothing by itself); returns its descriptor. With
+    vnet_hdr it takes packets that the host has still to segment or to checksum."""
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if vnet_hdr else 0)
     try:
         tap = os.open("/dev/net/tun", os.O_RDWR)
-        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
     except OSError as error:
         raise Failed(f"cannot make a TAP device ({error.strerror}): load the module tun, or give this user access to "
                      "/dev/net/tun, or use --net user") from error
