@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: MIT
+"""TCP connections with the host's own TCP as the peer: handshakes, queues, close, memory, many at once."""
+
+import contextlib
+import socket
+import struct
+import time
+
+import pytest
+from scapy.all import IP, TCP, Ether
+
+
+def parse_tcp(guest):
+    """/proc/net/tcp: (local port, remote port, state, rx_queue, timer) of each line."""
+    rows = []
+    for line in guest.cat("/proc/net/tcp", timeout=180).splitlines():
+        words = line.split()
+        if len(words) > 9 and words[0].endswith(":") and words[0] != "sl":
+            rows.append({"lport": int(words[1].split(":")[1], 16), "rport": int(words[2].split(":")[1], 16),
+                         "state": int(words[3], 16), "rx": int(words[4].split(":")[1], 16), "timer": words[5].split(":")[0]})
+    return rows
+
+
+def ext(guest):
+    """The TcpExt counters of /proc/net/netstat."""
+    lines = [line.split() for line in guest.cat("/proc/net/netstat").splitlines() if line.startswith("TcpExt:")]
+    return dict(zip(lines[0][1:], map(int, lines[1][1:])))
+
+
+def dial(guest, port, timeout=10):
+    """A connection of the host's to the guest."""
+    return socket.create_connection((guest.ip, port), timeout)
+
+
+@contextlib.contextmanager
+def serving(guest):
+    """A listening socket of the host's on the guest's network."""
+    with socket.create_server((guest.host_ip, 0)) as server:
+        server.settimeout(20)
+        yield server
+
+
+@pytest.mark.linux
+@pytest.mark.row("H-01", "H-06", "W-06", "X-10")
+def test_echo_with_the_hosts_tcp(guest):
+    """Handshake, data both ways, end of stream, close."""
+    with guest.background("tcppeer echo 6100", ready=r"listening 6100"):
+        with dial(guest, 6100) as sock:
+            blob = bytes(range(256)) * 200
+            sock.sendall(blob)
+            got = b""
+            while len(got) < len(blob):
+                got += sock.recv(65536)
+            assert got == blob
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(10) == b""
+
+
+@pytest.mark.linux
+@pytest.mark.row("C-01", "C-04", "H-03")
+def test_connect_to_the_host(guest):
+    """The guest connects; a SYN with MSS, SACK, timestamps and window scale; nobody there: ECONNREFUSED."""
+    with serving(guest) as server, guest.sniff() as packets:
+        port = server.getsockname()[1]
+        with guest.background(f"tcppeer connect {guest.host_ip} {port}", ready=r"connected (\d+)") as job:
+            peer, _ = server.accept()
+            with peer:
+                assert peer.recv(100) == b"echo"
+                peer.sendall(b"right")
+                job.wait_for(r"answer right")
+    syn = next(p for p in packets if TCP in p and p[TCP].flags == "S")
+    names = [name for name, _ in syn[TCP].options]
+    assert dict(syn[TCP].options)["MSS"] == 1460 and {"SAckOK", "Timestamp", "WScale"} <= set(names)
+    assert "connect: Connection refused" in guest.sh(f"tcppeer connect {guest.host_ip} 1")
+
+
+@pytest.mark.linux
+@pytest.mark.row("L-01", "L-02", "L-11")
+def test_loopback_and_own_address(guest):
+    """127.0.0.1 and the guest's own address go through lo: nothing of it on the wire."""
+    with guest.background("tcppeer echo 6101", ready=r"listening 6101"), guest.sniff() as packets:
+        before = guest.netdev("lo")["rx_packets"]
+        for address in ("127.0.0.1", guest.ip):
+            assert "answer echo" in guest.sh(f"tcppeer connect {address} 6101")
+        assert guest.netdev("lo")["rx_packets"] >= before + 16
+    assert not [p for p in packets if TCP in p]
+
+
+@pytest.mark.row("O-01", "N-01", "N-02", "N-04", "C-05")
+def test_accept_queue_overflows(guest):
+    """backlog 1 holds two; the host believes that the third is connected too; counters and both dumps say so."""
+    before = ext(guest)
+    with guest.background("tcppeer listen 6102 1", ready=r"listening 6102"), contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(dial(guest, 6102))
+            time.sleep(0.3)
+        after = ext(guest)
+        row = next(r for r in guest.debug_rows("net/listen") if r["local"].endswith(":6102"))
+        assert (row["ack_backlog"], row["max_ack_backlog"], row["qlen"], row["nr_table_entries"]) == ("2", "1", "1", "16")
+        lines = parse_tcp(guest)
+        listener = next(r for r in lines if r["lport"] == 6102 and r["state"] == 10)
+        assert listener["rx"] == 2 and len([r for r in lines if r["lport"] == 6102 and r["state"] == 3]) == 1
+    assert after["ListenOverflows"] > before["ListenOverflows"]
+    assert after["ListenDrops"] - before["ListenDrops"] == after["ListenOverflows"] - before["ListenOverflows"]
+
+
+@pytest.mark.linux
+@pytest.mark.row("G-02")
+def test_resets(guest):
+    """A closed port refuses; a forged segment for no connection is answered with RST; the host's RST ends a connection."""
+    with pytest.raises(ConnectionRefusedError):
+        dial(guest, 6199)
+    guest.resolve()
+    stray = Ether(dst=guest.mac, src=guest.host_mac) / IP(src=guest.host_ip, dst=guest.ip) / \
+        TCP(sport=4321, dport=6198, flags="A", seq=1, ack=77)
+    answers = [p for p in guest.exchange([stray]) if TCP in p and p[TCP].dport == 4321]
+    assert [(str(p[TCP].flags), p[TCP].seq) for p in answers] == [("R", 77)]
+    with guest.background("tcppeer echo 6103", ready=r"listening 6103"):
+        sock = dial(guest, 6103)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        port = sock.getsockname()[1]
+        sock.close()  # RST
+        time.sleep(0.3)
+        assert not [r for r in parse_tcp(guest) if r["rport"] == port]
+        with dial(guest, 6103) as again:
+            again.sendall(b"alive")
+            assert again.recv(10) == b"alive"
+
+
+def held(guest):
+    """Slab bytes in use: {cache: objects × object size}."""
+    sizes = {}
+    for line in guest.cat("/proc/slabinfo").splitlines():
+        words = line.split()
+        if len(words) > 5 and words[1].isdigit():
+            sizes[words[0]] = int(words[1]) * int(words[3])
+    return sizes
+
+
+@pytest.mark.row("Y-01", "Y-02", "Y-04", "Y-05")
+def test_memory_of_idle_connections(guest):
+    """At most 2 KiB in all objects for an idle connection that was accepted."""
+    count = 500
+    with guest.background("tcppeer hold 6104 128", ready=r"listening 6104") as job, contextlib.ExitStack() as stack:
+        stack.enter_context(dial(guest, 6104))
+        job.wait_for(r"held 1\b")
+        before = held(guest)
+        for _ in range(count):
+            stack.enter_context(dial(guest, 6104))
+        deadline = time.monotonic() + 30
+        while len([r for r in parse_tcp(guest) if r["lport"] == 6104 and r["state"] == 1]) < count + 1:
+            assert time.monotonic() < deadline
+        time.sleep(1)
+        after = held(guest)
+    grown = {name: (after[name] - before.get(name, 0)) / count for name in after
+             if after[name] - before.get(name, 0) >= 16 * count}
+    print(f"bytes per connection: {sum(grown.values()):.0f} in {grown}")
+    assert {"TCP", "sock_inode_cache", "filp", "dentry"} <= set(grown)
+    assert sum(grown.values()) <= 2048
+
+
+@pytest.mark.row("Z-01", "K-06")
+def test_ten_thousand_connections(guests):
+    """In a guest with 256 MiB: all accepted, chains short, memory given back at the end."""
+    guest = guests.boot(memory="256M")
+    try:
+        count = 10000
+        with guest.background("tcppeer hold 6105 128", ready=r"listening 6105") as job, contextlib.ExitStack() as stack:
+            for _ in range(count):
+                stack.enter_context(dial(guest, 6105, timeout=30))
+            job.wait_for(r"held 10000\b", timeout=120)
+            table = guest.debug_rows("net/tcp_table")[0]
+            assert int(table["sockets"]) >= count and int(table["max_chain"]) < 16
+        assert guest.ping(1) == 1
+    finally:
+        guest.close()
