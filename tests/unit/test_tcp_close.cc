@@ -125,6 +125,20 @@ static void simultaneous_close(void *)
     HOST_EXPECT(x.c.state() == TCP_CLOSE && tcp_tw_count.load() == tw + 1);
 }
 
+static void simultaneous_open(void *)
+{
+    know_peer();
+    tcp_socket c;
+    HOST_EXPECT(c.connect(PEER_IP, 7000) == EINPROGRESS && c.state() == TCP_SYN_SENT);
+    peer p{7000, c.port()};
+    HOST_EXPECT(p.expect(S));
+    p.send(S);
+    HOST_EXPECT(c.state() == TCP_SYN_RECV && p.expect(S | A) && p.last.ack == p.seq);
+    p.send(A);
+    HOST_EXPECT(c.state() == TCP_ESTABLISHED);
+    p.send(R);
+}
+
 static void half_close(void *)
 {
     connection x{50008, 6008};
@@ -258,6 +272,7 @@ static unit_case tests[] = {
     KERNEL_UNIT(too_many_time_waits_are_closed),
     KERNEL_UNIT(passive_close),
     KERNEL_UNIT(simultaneous_close),
+    KERNEL_UNIT(simultaneous_open),
     KERNEL_UNIT(half_close),
     KERNEL_UNIT(shut_rd_sends_nothing),
     KERNEL_UNIT(shut_rdwr_keeps_the_socket),

@@ -165,6 +165,12 @@ inline u32 tcp_current_ssthresh(const sock *sk)
     return max(tp->snd_ssthresh, (tp->snd_cwnd >> 1) + (tp->snd_cwnd >> 2));
 }
 void tcp_set_ca_state(sock *sk, u8 state);
+/// The congestion control; Reno's rules hold for SYNs, before it was chosen.
+inline const tcp_congestion_ops *tcp_ca(const sock *sk)
+{
+    const tcp_congestion_ops *ca = inet_csk(sk)->icsk_ca_ops;
+    return ca ? ca : &tcp_reno;
+}
 inline void tcp_cwnd_event(sock *sk, tcp_ca_event ev)
 {
     const tcp_congestion_ops *ca = inet_csk(sk)->icsk_ca_ops;

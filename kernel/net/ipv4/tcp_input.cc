@@ -253,10 +253,10 @@ static bool copy_to_reader(sock *sk, sk_buff *skb, u32 hlen)
     if (tp->ucopy.task != current() || tp->copied_seq != tp->rcv_nxt || chunk > tp->ucopy.len ||
         !sock_owned_by_user(sk))
         return false;
+    if (tcp_checksum_wrong(skb)) // before a byte moves: the iterator cannot go back
+        return false;
     local_bh_enable(); // user memory may fault
-    bool done = bool(skb_csum_unnecessary(skb)
-                         ? skb_copy_datagram_iter(skb, hlen, *tp->ucopy.iter, chunk)
-                         : skb_copy_and_csum_datagram_iter(skb, hlen, *tp->ucopy.iter));
+    bool done = bool(skb_copy_datagram_iter(skb, hlen, *tp->ucopy.iter, chunk));
     local_bh_disable();
     if (!done)
         return false;

@@ -141,7 +141,7 @@ void after_acked(sock *sk, clean_state &c, u32 prior_fackets, u32 prior_sacked)
         tp->lost_cnt_hint -= min(tp->lost_cnt_hint, delta);
     }
     tp->fackets_out -= min(c.pkts_acked, tp->fackets_out);
-    const tcp_congestion_ops *ca = tp->icsk_ca_ops;
+    const tcp_congestion_ops *ca = tcp_ca(sk);
     if (ca->pkts_acked)
         ca->pkts_acked(sk, c.pkts_acked,
                        c.ca_seq_rtt < 0 ? -1 : c.ca_seq_rtt * static_cast<s32>(1000000 / HZ));
@@ -244,7 +244,7 @@ static void replace_ts_recent(tcp_sock *tp, u32 seq)
 
 static void cong_avoid(sock *sk, u32 ack, u32 in_flight)
 {
-    inet_csk(sk)->icsk_ca_ops->cong_avoid(sk, ack, in_flight);
+    tcp_ca(sk)->cong_avoid(sk, ack, in_flight);
     tcp_sk(sk)->snd_cwnd_stamp = tcp_time_stamp();
 }
 

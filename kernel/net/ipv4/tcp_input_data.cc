@@ -119,7 +119,7 @@ static bool copy_in_order(sock *sk, sk_buff *skb)
 {
     tcp_sock *tp = tcp_sk(sk);
     if (tp->ucopy.task != current() || tp->copied_seq != tp->rcv_nxt || !tp->ucopy.len ||
-        !sock_owned_by_user(sk) || tp->urg_data)
+        TCP_SKB_CB(skb)->seq != tp->rcv_nxt || !sock_owned_by_user(sk) || tp->urg_data)
         return false;
     u32 chunk = min(skb->len, tp->ucopy.len);
     current()->state.store(TASK_RUNNING, std::memory_order_relaxed);

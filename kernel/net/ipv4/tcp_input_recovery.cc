@@ -84,7 +84,7 @@ static void init_cwnd_reduction(sock *sk, bool set_ssthresh)
     tp->prr_delivered = 0;
     tp->prr_out = 0;
     if (set_ssthresh)
-        tp->snd_ssthresh = tp->icsk_ca_ops->ssthresh(sk);
+        tp->snd_ssthresh = tcp_ca(sk)->ssthresh(sk);
 }
 
 static void cwnd_reduction(sock *sk, s32 newly, bool fast_rexmit)
@@ -186,7 +186,7 @@ static void undo_cwr(sock *sk, bool undo_ssthresh)
 {
     tcp_sock *tp = tcp_sk(sk);
     if (tp->prior_ssthresh) {
-        const tcp_congestion_ops *ca = tp->icsk_ca_ops;
+        const tcp_congestion_ops *ca = tcp_ca(sk);
         tp->snd_cwnd = ca->undo_cwnd ? ca->undo_cwnd(sk) : max(tp->snd_cwnd, tp->snd_ssthresh << 1);
         if (undo_ssthresh && tp->prior_ssthresh > tp->snd_ssthresh)
             tp->snd_ssthresh = tp->prior_ssthresh;
@@ -415,7 +415,7 @@ void tcp_enter_loss(sock *sk, bool how)
         (tp->icsk_ca_state == TCP_CA_Loss && !tp->icsk_retransmits)) {
         new_recovery = true;
         tp->prior_ssthresh = tcp_current_ssthresh(sk);
-        tp->snd_ssthresh = tp->icsk_ca_ops->ssthresh(sk);
+        tp->snd_ssthresh = tcp_ca(sk)->ssthresh(sk);
         tcp_cwnd_event(sk, CA_EVENT_LOSS);
     }
     tp->snd_cwnd = 1;
@@ -478,12 +478,12 @@ static bool process_loss(sock *sk, u32 flag, bool is_dupack)
             tp->frto = 0;
         }
     }
+    if (flag & FLAG_DATA_ACKED)
+        tp->icsk_retransmits = 0;
     if (recovered) {
         try_undo_recovery(sk);
         return true;
     }
-    if (flag & FLAG_DATA_ACKED)
-        tp->icsk_retransmits = 0;
     if (tcp_is_reno(tp)) {
         if (after(tp->snd_nxt, tp->high_seq) && is_dupack)
             add_reno_sack(sk);
