@@ -9,6 +9,7 @@
 #include "net/core/sock.h"
 #include "net/ipv4/arp.h"
 #include "net/ipv4/inet_sock.h"
+#include "net/ipv4/tcp.h"
 
 static void show_constants(seq_file *m)
 {
@@ -40,6 +41,34 @@ static void show_constants(seq_file *m)
         {"arp_reachable_ms", u64(arp.base_reachable_time_ms)},
         {"arp_delay_ms", u64(arp.delay_probe_time_s) * 1000},
         {"arp_unres_qlen_bytes", u64(arp.queue_len_bytes)},
+        {"somaxconn", u64(sysctl_somaxconn)},
+        {"tcp_rmem_min", u64(sysctl_tcp_rmem[0])},
+        {"tcp_rmem_default", u64(sysctl_tcp_rmem[1])},
+        {"tcp_wmem_min", u64(sysctl_tcp_wmem[0])},
+        {"tcp_wmem_default", u64(sysctl_tcp_wmem[1])},
+        {"tcp_syncookies", u64(sysctl_tcp_syncookies)},
+        {"tcp_abort_on_overflow", u64(sysctl_tcp_abort_on_overflow)},
+        {"tcp_syn_retries", u64(sysctl_tcp_syn_retries)},
+        {"tcp_synack_retries", u64(sysctl_tcp_synack_retries)},
+        {"tcp_rto_init_ms", TCP_TIMEOUT_INIT},
+        {"tcp_rto_min_ms", TCP_RTO_MIN},
+        {"tcp_rto_max_ms", TCP_RTO_MAX},
+        {"tcp_delack_min_ms", TCP_DELACK_MIN},
+        {"tcp_delack_max_ms", TCP_DELACK_MAX},
+        {"tcp_synq_interval_ms", TCP_SYNQ_INTERVAL},
+        {"tcp_timewait_ms", TCP_TIMEWAIT_LEN},
+        {"tcp_fin_timeout", u64(sysctl_tcp_fin_timeout)},
+        {"tcp_retries1", u64(sysctl_tcp_retries1)},
+        {"tcp_retries2", u64(sysctl_tcp_retries2)},
+        {"tcp_orphan_retries", u64(sysctl_tcp_orphan_retries)},
+        {"tcp_keepalive_time", u64(sysctl_tcp_keepalive_time)},
+        {"tcp_keepalive_intvl", u64(sysctl_tcp_keepalive_intvl)},
+        {"tcp_keepalive_probes", u64(sysctl_tcp_keepalive_probes)},
+        {"tcp_init_cwnd", TCP_INIT_CWND},
+        {"tcp_limit_output_bytes", u64(sysctl_tcp_limit_output_bytes)},
+        {"tcp_early_retrans", u64(sysctl_tcp_early_retrans)},
+        {"tcp_low_latency", u64(sysctl_tcp_low_latency)},
+        {"listening_hash", INET_LHTABLE_SIZE},
         {"local_port_min", u64(sysctl_local_port_range[0])},
         {"local_port_max", u64(sysctl_local_port_range[1])},
     };
