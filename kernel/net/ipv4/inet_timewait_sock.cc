@@ -75,8 +75,10 @@ static void tw_free_rcu(rcu_head *head)
 
 void inet_twsk_put(inet_timewait_sock *tw)
 {
-    if (tw->tw_refcnt.put())
-        call_rcu(&tw->rcu, tw_free_rcu);
+    if (!tw->tw_refcnt.put())
+        return;
+    tcp_tw_count.fetch_sub(1);
+    call_rcu(&tw->rcu, tw_free_rcu);
 }
 
 bool inet_twsk_unhash(inet_timewait_sock *tw)
@@ -139,7 +141,6 @@ static void inet_twsk_kill(inet_timewait_sock *tw)
         spin_guard<plain> g{inet_bhash_of(tw->tw_num)->lock};
         refs += inet_twsk_bind_unhash(tw);
     }
-    tcp_tw_count.fetch_sub(1);
     while (refs--)
         inet_twsk_put(tw);
 }
