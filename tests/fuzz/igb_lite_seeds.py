@@ -119,6 +119,8 @@ SEEDS = {
     "loopback_rctl": w32(RCTL, 0x0400804a) + memory(0x22000, b"\xff" * 12 + b"\x08\x00" + b"\x45") + tx_data(BUF, 300) + doorbell(1),
     "wire_refuses": bytes([WIRE, 1]) + b"".join(tx_data(BUF, 64, ahead=i) for i in range(5)) + doorbell(5) + RUN3 + bytes([WIRE, 0]),
     "wire_echoes": bytes([WIRE, 2]) + memory(0x22000, b"\xff" * 6) + tx_data(BUF, 64) + doorbell(1) + RUN3,
+    "wire_in_pieces": bytes([WIRE, 0x81]) + tx_context(14, 20, 2 | 1 << 2, 20, 100) + tx_data(BUF, 600, DEXT | TSE, 0x300, 1) +
+                      tx_data(BUF, 700, LAST, 0, 2) + doorbell(3) + tx_data(BUF, 1500) + doorbell(1) + RUN3 + bytes([WIRE, 0x80]),
     "rx_packets": b"".join(packet(kind, 100) for kind in (UDP4, UDP6, UDP4_VLAN, EXT6, TCP4, TCP6, SCTP4, FRAG4)) + RUN3,
     "rx_ext_headers": RSS + packet(EXT6, 60, (55, 3)) + packet(EXT6 | 0x20, 60) + packet(EXT6, 60, (54, 43), (55, 200)) +
                       packet(EXT6, 60, (20, 60), (54, 60), (62, 60)),

@@ -194,6 +194,23 @@ static void test_tx_contexts_apart(void)
     nic_stop(n);
 }
 
+/* CTRL.RST forgets the contexts. */
+static void test_tx_contexts_reset(void)
+{
+    Nic *n = nic_running();
+    uint8_t frame[64], in[100];
+
+    tx_context(n, 0, 0x0aaau << 16, 0, 0);
+    tx_doorbell(n, 0);
+    w32(n, A_CTRL, R_CTRL_RST_MASK);
+    nic_enable(n);
+    tx_ring(n, 0, 8);
+    transmit(n, frame, make_frame(frame, 64, 1), DATA | EOP | VLE, 0);
+    g_assert_cmpuint(wire_receive(n, in, sizeof(in)), ==, 68);
+    g_assert_cmphex((uint32_t)ldl_be_p(in + 12), ==, 0x81000000);
+    nic_stop(n);
+}
+
 /* An IPv6 packet with extension headers, `first` the first one's type, each 8 bytes. */
 static size_t make_ip6(uint8_t *frame, uint8_t first, unsigned headers, uint8_t protocol,
                        size_t payload)
@@ -324,6 +341,7 @@ void igb_lite_add_desc_tests(void)
     qtest_add_func("igb-lite/desc/tx-write-back", test_tx_write_back);
     qtest_add_func("igb-lite/desc/tx-vlan-bits", test_tx_vlan_bits);
     qtest_add_func("igb-lite/desc/tx-contexts-apart", test_tx_contexts_apart);
+    qtest_add_func("igb-lite/desc/tx-contexts-reset", test_tx_contexts_reset);
     qtest_add_func("igb-lite/desc/rx-packet-types", test_rx_packet_types);
     qtest_add_func("igb-lite/desc/rx-tagged", test_rx_tagged);
     qtest_add_func("igb-lite/desc/rx-several", test_rx_several);

@@ -378,6 +378,48 @@ static void test_eitr_reset(void)
     nic_stop(n);
 }
 
+/* A reset of the device ends the running intervals too. */
+static void test_eitr_fresh(void)
+{
+    Nic *n = nic_running();
+    uint32_t bar = qpci_config_readl(n->dev, PCI_BASE_ADDRESS_0);
+
+    throttled(n, 1, 8000);
+    w32(n, A_EICS, 1 << 1);
+    g_assert_true(message(n, 1));
+    qpci_config_writew(n->dev, 0xa8, PCI_EXP_DEVCTL_BCR_FLR);
+    qpci_config_writel(n->dev, PCI_BASE_ADDRESS_0, bar);
+    qpci_config_writel(n->dev, PCI_BASE_ADDRESS_3, n->msix);
+    qpci_device_enable(n->dev);
+    qpci_config_writew(n->dev, MSIX_CONTROL, PCI_MSIX_FLAGS_ENABLE | 9);
+    qtest_writel(n->qts, n->msix + 16, MSG_ADDR(1));
+    qtest_writel(n->qts, n->msix + 24, MSG_VALUE + 1);
+    qtest_writel(n->qts, n->msix + 28, 0);
+    w32(n, A_GPIE, R_GPIE_MSIX_MODE_MASK);
+    w32(n, A_EIMS, 1 << 1);
+    w32(n, A_EICS, 1 << 1);
+    g_assert_true(message(n, 1));
+    nic_stop(n);
+}
+
+/* A masked cause sends nothing, also while another, which did, is still in ICR. */
+static void test_other_masked(void)
+{
+    Nic *n = nic_running();
+
+    w32(n, A_IVAR_MISC, 0x8900);
+    w32(n, A_EIAC, 0x3ff);
+    w32(n, A_EIMS, 0x3ff);
+    w32(n, A_IMS, R_ICR_LSC_MASK);
+    w32(n, A_ICS, R_ICR_LSC_MASK);
+    g_assert_true(message(n, 9));
+    w32(n, A_ICS, R_ICR_RXO_MASK);
+    g_assert_false(message(n, 9));
+    w32(n, A_ICS, R_ICR_LSC_MASK);
+    g_assert_true(message(n, 9));
+    nic_stop(n);
+}
+
 /* Link changes: ICR, IMS, IVAR_MISC. Reading ICR clears it. */
 static void test_other(void)
 {
@@ -472,7 +514,9 @@ void igb_lite_add_irq_tests(void)
     qtest_add_func("igb-lite/irq/eitr-vectors", test_eitr_vectors);
     qtest_add_func("igb-lite/irq/eitr-write", test_eitr_write);
     qtest_add_func("igb-lite/irq/eitr-reset", test_eitr_reset);
+    qtest_add_func("igb-lite/irq/eitr-fresh", test_eitr_fresh);
     qtest_add_func("igb-lite/irq/other", test_other);
+    qtest_add_func("igb-lite/irq/other-masked", test_other_masked);
     qtest_add_func("igb-lite/irq/single-message", test_single_message);
     qtest_add_func("igb-lite/irq/pin", test_pin);
 }

@@ -22,6 +22,7 @@
 #include "hw/pci/pci_host.h"
 #include "hw/qdev-core.h"
 #include "qapi/error.h"
+#include "qemu/iov.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
@@ -107,6 +108,8 @@ void fuzz_dma_read_cb(size_t addr, size_t len, MemoryRegion *mr)
 }
 
 /* The cable. */
+static NetClientInfo wire_info;
+
 static ssize_t wire_receive(NetClientState *nc, const uint8_t *frame, size_t len)
 {
     if (fuzz.wire_mode == WIRE_REFUSES) {
@@ -124,6 +127,23 @@ static ssize_t wire_receive(NetClientState *nc, const uint8_t *frame, size_t len
         fuzz.echo_depth--;
     }
     return len;
+}
+
+/* A frame in pieces, which may be in guest memory. */
+static ssize_t wire_receive_iov(NetClientState *nc, const struct iovec *iov, int count)
+{
+    static uint8_t frame[65536];
+    size_t len = iov_size(iov, count);
+
+    fuzz_check(len <= sizeof(frame), "frame of %zu bytes", len);
+    iov_to_buf(iov, count, 0, frame, len);
+    return wire_receive(nc, frame, len);
+}
+
+/* Does the other end take frames in pieces? */
+void fuzz_wire_pieces(bool on)
+{
+    wire_info.receive_iov = on ? wire_receive_iov : NULL;
 }
 
 static NetClientInfo wire_info = {
@@ -216,6 +236,7 @@ static void rest(void)
 static void clean(void)
 {
     fuzz.flip_every = fuzz.wire_mode = 0;
+    fuzz_wire_pieces(false);
     for (unsigned i = 0; i < FUZZ_FAULTS; i++) {
         object_property_set_uint(OBJECT(fuzz.pci), fuzz_faults[i], 0, &error_abort);
     }
@@ -333,7 +354,7 @@ static void start_machine(void)
         (char *)"-display",
         (char *)"none",
         (char *)"-device",
-        (char *)"igb-lite,id=nic,addr=4,mac=52:54:00:aa:bb:cc",
+        (char *)"igb-lite,id=nic,addr=4,mac=52:54:00:aa:bb:cc,autoneg-ms=5",
     };
     PCIDevice *host;
 

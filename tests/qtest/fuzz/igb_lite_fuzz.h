@@ -67,6 +67,7 @@ void fuzz_config_write(unsigned offset, uint32_t val, unsigned size);
 /* Bottom halves that are due, once; false if there were none. */
 bool fuzz_run(void);
 void fuzz_clock_step(int64_t ns);
+void fuzz_wire_pieces(bool on);
 void fuzz_send(const uint8_t *frame, size_t len);
 void fuzz_enable(void);
 void fuzz_rx_ring(unsigned q, uint32_t size);

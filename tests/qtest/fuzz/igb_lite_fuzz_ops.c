@@ -321,7 +321,10 @@ static void op_link(Input *in)
 
 static void op_wire(Input *in)
 {
-    fuzz.wire_mode = u8(in) % 3;
+    uint8_t how = u8(in);
+
+    fuzz.wire_mode = how % 3;
+    fuzz_wire_pieces(how & 0x80);
     fuzz.echo_depth = 0;
     if (fuzz.wire_mode != WIRE_REFUSES) {
         qemu_flush_queued_packets(fuzz.wire);
