@@ -287,6 +287,7 @@ void igb_lite_dma_unrealize(IGBLiteState *s);
 void igb_lite_dma_settle(IGBLiteState *s);
 const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len);
 bool igb_lite_dma_read(IGBLiteState *s, uint64_t addr, void *buf, size_t len);
+bool igb_lite_dma_read_desc(IGBLiteState *s, uint64_t addr, void *desc);
 bool igb_lite_dma_write(IGBLiteState *s, uint64_t addr, const void *buf, size_t len);
 bool igb_lite_dma_write_back(IGBLiteState *s, uint64_t addr, const uint64_t *first,
                              uint64_t second);

@@ -65,7 +65,7 @@ static void windows_drop(MemoryListener *listener)
     s->behind_iommu = false;
 }
 
-static bool window_has(const IGBLiteWindow *w, uint64_t addr, size_t len)
+static inline bool window_has(const IGBLiteWindow *w, uint64_t addr, size_t len)
 {
     return addr - w->base < w->len && len <= w->len - (addr - w->base);
 }
@@ -97,14 +97,11 @@ static IGBLiteWindow *window_open(IGBLiteState *s, uint64_t addr)
     return w;
 }
 
-/* The window that has these bytes; NULL: they have to go the long way. */
-static IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
+/* The same, when it is not the one of last time. */
+static IGBLiteWindow *window_search(IGBLiteState *s, uint64_t addr, size_t len)
 {
-    IGBLiteWindow *w = &s->windows[s->last_window];
+    IGBLiteWindow *w;
 
-    if (likely(window_has(w, addr, len))) {
-        return w;
-    }
     for (unsigned i = 0; i < IGB_LITE_WINDOWS; i++) {
         w = &s->windows[i];
         if (window_has(w, addr, len)) {
@@ -120,6 +117,14 @@ static IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
     }
     w = window_open(s, addr);
     return w && window_has(w, addr, len) ? w : NULL;
+}
+
+/* The window that has these bytes; NULL: they have to go the long way. */
+static inline IGBLiteWindow *window_find(IGBLiteState *s, uint64_t addr, size_t len)
+{
+    IGBLiteWindow *w = &s->windows[s->last_window];
+
+    return likely(window_has(w, addr, len)) ? w : window_search(s, addr, len);
 }
 
 static void log_dma(IGBLiteState *s, const char *dir, uint64_t addr, size_t len)
@@ -141,6 +146,20 @@ const void *igb_lite_dma_peek(IGBLiteState *s, uint64_t addr, size_t len)
     trace_igb_lite_dma_read(addr, len);
     log_dma(s, "read", addr, len);
     return w->cache.ptr + (addr - w->base);
+}
+
+/* A descriptor of 16 bytes. */
+bool igb_lite_dma_read_desc(IGBLiteState *s, uint64_t addr, void *desc)
+{
+    IGBLiteWindow *w = window_find(s, addr, 16);
+
+    if (!w) {
+        return igb_lite_dma_read(s, addr, desc, 16);
+    }
+    trace_igb_lite_dma_read(addr, 16);
+    log_dma(s, "read", addr, 16);
+    memcpy(desc, w->cache.ptr + (addr - w->base), 16);
+    return true;
 }
 
 /* A failure (bus mastering off, no memory there, our own registers) is the guest's error. */

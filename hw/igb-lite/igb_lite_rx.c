@@ -183,8 +183,7 @@ static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
             return 0;
         }
         if (n == IGB_LITE_RX_DESCS ||
-            !igb_lite_dma_read(s, ring_slot(s, q, igb_lite_ring_add(head, n, size)), &desc,
-                               sizeof(desc))) {
+            !igb_lite_dma_read_desc(s, ring_slot(s, q, igb_lite_ring_add(head, n, size)), &desc)) {
             return -1;
         }
         buffers[n] = le64_to_cpu(desc.packet);

@@ -328,7 +328,15 @@ static void segment(IGBLiteState *s, const IGBLiteTxPacket *p, const TxLayout *l
     }
 }
 
-/* Sends a packet that stays whole. */
+/* Does what becomes of the packet depend on its context? */
+static bool needs_context(const IGBLiteTxPacket *p)
+{
+    return FIELD_EX32(p->cmd, TX_CMD, DEXT) &&
+           (p->cmd & (R_TX_CMD_TSE_MASK | R_TX_CMD_VLE_MASK) ||
+            p->olinfo & (R_TX_OL_IXSM_MASK | R_TX_OL_TXSM_MASK));
+}
+
+/* Sends a packet that stays whole. l: its context, if it needs that. */
 static void send_frame(IGBLiteState *s, unsigned q, const IGBLiteTxPacket *p, const TxLayout *l)
 {
     bool ip = l && FIELD_EX32(p->olinfo, TX_OL, IXSM);
@@ -360,12 +368,12 @@ void igb_lite_send(IGBLiteState *s, unsigned q, const IGBLiteTxPacket *p)
     TxLayout l;
 
     s->tx_queue = q;
-    if (!FIELD_EX32(p->cmd, TX_CMD, DEXT)) {
+    if (FIELD_EX32(p->cmd, TX_CMD, DEXT) && FIELD_EX32(p->cmd, TX_CMD, TSTAMP)) {
+        igb_lite_time_sent(s);
+    }
+    if (!needs_context(p)) {
         send_frame(s, q, p, NULL);
         return;
-    }
-    if (FIELD_EX32(p->cmd, TX_CMD, TSTAMP)) {
-        igb_lite_time_sent(s);
     }
     l = layout_of(&s->tx_ctx[q][FIELD_EX32(p->olinfo, TX_OL, CTX)]);
     if (FIELD_EX32(p->cmd, TX_CMD, TSE)) {

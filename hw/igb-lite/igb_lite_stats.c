@@ -15,13 +15,13 @@ static inline void count(IGBLiteState *s, unsigned reg, uint32_t n)
     uint32_t *counter = &s->mac[reg];
 
     *counter = n > UINT32_MAX - *counter ? UINT32_MAX : *counter + n;
-    trace_igb_lite_count(reg * 4, n, *counter);
 }
 
 /* Adds n to the counter at index reg (R_name + instance). */
 void igb_lite_count(IGBLiteState *s, unsigned reg, uint32_t n)
 {
     count(s, reg, n);
+    trace_igb_lite_count(reg * 4, n, s->mac[reg]);
 }
 
 static inline void count64(IGBLiteState *s, unsigned low, uint64_t n)

@@ -41,7 +41,7 @@ static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
 /* The descriptor in slot index. */
 static bool fetch(IGBLiteState *s, const TxRun *run, uint32_t index, IGBLiteTxDesc *desc)
 {
-    if (!igb_lite_dma_read(s, ring_slot(s, run->q, index), desc, sizeof(*desc))) {
+    if (!igb_lite_dma_read_desc(s, ring_slot(s, run->q, index), desc)) {
         return false;
     }
     desc->addr = le64_to_cpu(desc->addr);
