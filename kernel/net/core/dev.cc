@@ -8,6 +8,7 @@
 #include "irq/softirq.h"
 #include "lib/printk.h"
 #include "lib/string.h"
+#include "net/ipv4/tcp_offload.h"
 #include "sched/rcu.h"
 #include "time/time.h"
 #include "trace/trace.h"
@@ -124,8 +125,10 @@ int netif_receive_skb(sk_buff *skb)
 
 // TCP's merging of segments (dev_gro_receive) belongs here; datagrams always pass through as they
 // came.
-int napi_gro_receive(napi_struct *, sk_buff *skb)
+int napi_gro_receive(napi_struct *n, sk_buff *skb)
 {
+    if ((skb->dev->features & NETIF_F_GRO) && tcp4_gro_receive(n, skb))
+        return NET_RX_SUCCESS;
     return __netif_receive_skb(skb);
 }
 

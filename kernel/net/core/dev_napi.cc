@@ -8,6 +8,7 @@
 #include "lib/initcall.h"
 #include "lib/printk.h"
 #include "net/core/dev.h"
+#include "net/ipv4/tcp_offload.h"
 #include "sched/sched.h"
 #include "trace/trace.h"
 
@@ -38,6 +39,8 @@ void napi_schedule(napi_struct *n)
 
 void napi_complete(napi_struct *n)
 {
+    if (n->gro_list)
+        napi_gro_flush(n);
     irq_guard off;
     trace(trace_event::napi_complete, n, reinterpret_cast<void *>(n->poll));
     list<napi_struct, &napi_struct::poll_list>::erase(*n);
@@ -100,6 +103,8 @@ static int poll_one(softnet_data &sd)
         work = n->poll(n, weight);
         trace(trace_event::napi_poll, n, reinterpret_cast<void *>(n->poll),
               n->dev ? n->dev->name : "-", work, weight);
+        if (unlikely(work >= weight) && n->gro_list)
+            napi_gro_flush(n);
     }
     local_irq_disable();
     if (unlikely(work >= weight)) {

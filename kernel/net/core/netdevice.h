@@ -130,6 +130,8 @@ struct napi_struct : pinned {
     const char *poll_name = "";
     net_device *dev = nullptr;
     napi_struct *dev_next = nullptr;
+    sk_buff *gro_list = nullptr; // packets that may grow until the poll ends, oldest first
+    unsigned gro_count = 0;
     u32 irq = 0; // interrupt that schedules it, for the netdev dump; 0: none. Set by the driver
 };
 

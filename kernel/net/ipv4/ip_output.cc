@@ -45,7 +45,7 @@ static int ip_finish_output2(sk_buff *skb)
 
 static int ip_finish_output(sk_buff *skb)
 {
-    if (unlikely(skb->len > dst_mtu(skb->dst)))
+    if (unlikely(skb->len > dst_mtu(skb->dst)) && !skb_shinfo(skb)->gso_size)
         return ip_fragment(skb, ip_finish_output2);
     return ip_finish_output2(skb);
 }

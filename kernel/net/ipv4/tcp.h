@@ -276,6 +276,8 @@ sock *tcp_v4_syn_recv_sock(sock *sk, sk_buff *skb, request_sock *req, rtable *rt
 void tcp_v4_send_check(sock *sk, sk_buff *skb);
 /// The same with the addresses given, for a segment without a socket's.
 void __tcp_v4_send_check(sk_buff *skb, be32 saddr, be32 daddr);
+/// The pseudo-header's sum for a segment of `len` bytes (0: the device adds the length of each); the device or lo does the rest.
+void __tcp_v4_send_check_len(sk_buff *skb, be32 saddr, be32 daddr, u32 len);
 /// MSS that we announce for a route: the device's MTU less basic headers (Linux dst_metric_advmss).
 inline u32 tcp_default_advmss(const dst_entry *dst)
 {

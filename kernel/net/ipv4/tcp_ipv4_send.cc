@@ -7,14 +7,19 @@
 #include "net/ipv4/ip_output.h"
 #include "net/ipv4/tcp.h"
 
+void __tcp_v4_send_check_len(sk_buff *skb, be32 saddr, be32 daddr, u32 len)
+{
+    tcp_hdr(skb)->check =
+        be16{static_cast<u16>(~csum_tcpudp_magic(saddr, daddr, len, IPPROTO_TCP, 0).raw)};
+    skb->csum_start = skb->transport_header;
+    skb->csum_offset = __builtin_offsetof(tcphdr, check);
+}
+
 void __tcp_v4_send_check(sk_buff *skb, be32 saddr, be32 daddr)
 {
     tcphdr *th = tcp_hdr(skb);
     if (skb->ip_summed == CHECKSUM_PARTIAL) {
-        th->check =
-            be16{static_cast<u16>(~csum_tcpudp_magic(saddr, daddr, skb->len, IPPROTO_TCP, 0).raw)};
-        skb->csum_start = skb->transport_header;
-        skb->csum_offset = __builtin_offsetof(tcphdr, check);
+        __tcp_v4_send_check_len(skb, saddr, daddr, skb->len);
         return;
     }
     th->check = be16{};

@@ -203,4 +203,5 @@ constexpr u32 TXD_DTYP_CTXT = 2u << 20, TXD_DTYP_DATA = 3u << 20, TXD_DCMD_EOP =
               TXD_DCMD_IFCS = 1u << 25, TXD_DCMD_RS = 1u << 27, TXD_DCMD_DEXT = 1u << 29,
               TXD_STAT_DD = 1, TXD_POPTS_TXSM = 1u << 9, TXD_PAYLEN_SHIFT = 14,
               TXD_MACLEN_SHIFT = 9, TXD_TUCMD_IPV4 = 1u << 10, TXD_TUCMD_L4T_TCP = 1u << 11,
-              TXD_L4LEN_SHIFT = 8;
+              TXD_L4LEN_SHIFT = 8, TXD_MSS_SHIFT = 16, TXD_DCMD_TSE = 1u << 31,
+              TXD_POPTS_IXSM = 1u << 8;

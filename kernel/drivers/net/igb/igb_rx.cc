@@ -101,10 +101,27 @@ static void rx_checksum(igb_ring *r, sk_buff *skb, u32 staterr)
         skb->ip_summed = CHECKSUM_UNNECESSARY;
 }
 
-/// Long frames are in fragments: the link header must be linear before anybody looks at it.
+/// Bytes of link, IP and TCP or UDP header of a frame that is all in its first fragment; what cannot be told is IGB_RX_HDR_LEN
+/// (Linux igb_get_headlen). The payload stays in the page, where GRO and the socket queues can pass it on without a copy.
+static u32 header_length(const sk_buff *skb)
+{
+    const skb_frag &f = skb_shinfo(skb)->frags[0];
+    const u8 *p = static_cast<const u8 *>(page_address(f.pg)) + f.offset;
+    constexpr u32 most = IGB_RX_HDR_LEN;
+    if (f.size < most || p[12] != 0x08 || p[13] != 0x00 || (p[14] & 0xf0) != 0x40)
+        return min(skb->len, most);
+    u32 l4 = ETH_HLEN + (p[14] & 15) * 4u;
+    if (p[23] == IPPROTO_TCP)
+        return max(l4 + (p[l4 + 12] >> 4) * 4u, u32{ETH_HLEN});
+    if (p[23] == IPPROTO_UDP)
+        return l4 + 8;
+    return most;
+}
+
+/// Long frames are in fragments: the headers must be linear before anybody looks at them.
 static bool pull_header(sk_buff *skb)
 {
-    return skb_headlen(skb) >= ETH_HLEN || pskb_may_pull(skb, min(skb->len, IGB_RX_HDR_LEN));
+    return skb_headlen(skb) >= ETH_HLEN || pskb_may_pull(skb, header_length(skb));
 }
 
 static void process_skb(igb_q_vector *q, sk_buff *skb, u32 staterr, u32 rss, u16 pkt_info)

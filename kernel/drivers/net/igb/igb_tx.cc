@@ -2,6 +2,7 @@
 // igb: transmit and completion (atlas §11.8). igb_xmit_frame: BHs off, the queue's xmit lock held. igb_clean_tx_irq: softirq owner of the
 // vector. They share next_to_clean (written by cleaning) and next_to_use (written by sending).
 #include "drivers/net/igb/igb.h"
+#include "net/ipv4/tcp.h"
 #include "trace/trace.h"
 
 static netdev_queue *txring_txq(const igb_ring *r)
@@ -45,6 +46,27 @@ static bool tx_csum(igb_ring *r, const sk_buff *skb)
     return true;
 }
 
+/// The same for a packet that the device cuts into segments of gso_size (TSO): it fills in the IP length and checksum, the TCP sequence
+/// number, flags and checksum of each, from a header without lengths.
+static void tx_tso(igb_ring *r, sk_buff *skb)
+{
+    iphdr *iph = ip_hdr(skb);
+    tcphdr *th = tcp_hdr(skb);
+    iph->tot_len = be16{};
+    iph->check = be16{};
+    __tcp_v4_send_check_len(skb, iph->saddr, iph->daddr, 0);
+    u16 i = r->next_to_use;
+    e1000_adv_tx_desc *d = &r->tx_desc[i];
+    u32 l3_start = static_cast<u32>(skb_network_offset(skb));
+    d->ctx.vlan_macip_lens = ip_hdrlen(skb) | l3_start << TXD_MACLEN_SHIFT;
+    d->ctx.seqnum_seed = 0;
+    d->ctx.type_tucmd_mlhl = TXD_DTYP_CTXT | TXD_DCMD_DEXT | TXD_TUCMD_IPV4 | TXD_TUCMD_L4T_TCP;
+    d->ctx.mss_l4len_idx = u32{skb_shinfo(skb)->gso_size} << TXD_MSS_SHIFT | th->doff * 4u
+                                                                                 << TXD_L4LEN_SHIFT;
+    r->tx_buffer_info[i].next_to_watch = nullptr;
+    r->next_to_use = static_cast<u16>(i + 1 == r->count ? 0 : i + 1);
+}
+
 /// One piece of the packet into the next descriptor(s).
 static e1000_adv_tx_desc *fill_piece(igb_ring *r, const void *data, u32 size, u32 cmd, u32 olinfo)
 {
@@ -65,10 +87,15 @@ static e1000_adv_tx_desc *fill_piece(igb_ring *r, const void *data, u32 size, u3
     return d;
 }
 
-static void tx_map(igb_ring *r, sk_buff *skb, u16 first, bool csum)
+static void tx_map(igb_ring *r, sk_buff *skb, u16 first, bool csum, bool tso)
 {
     u32 cmd = TXD_DTYP_DATA | TXD_DCMD_DEXT | TXD_DCMD_IFCS;
     u32 olinfo = skb->len << TXD_PAYLEN_SHIFT | (csum ? TXD_POPTS_TXSM : 0);
+    if (tso) {
+        u32 hlen = static_cast<u32>(skb_transport_offset(skb)) + tcp_hdr(skb)->doff * 4u;
+        cmd |= TXD_DCMD_TSE;
+        olinfo = (skb->len - hlen) << TXD_PAYLEN_SHIFT | TXD_POPTS_TXSM | TXD_POPTS_IXSM;
+    }
     e1000_adv_tx_desc *last = nullptr;
     if (skb_headlen(skb))
         last = fill_piece(r, skb->data, skb_headlen(skb), cmd, olinfo);
@@ -111,8 +138,12 @@ netdev_tx igb_xmit_frame(sk_buff *skb, net_device *dev)
         return NETDEV_TX_BUSY;
     u32 id = skb->trace_id, len = skb->len;
     u16 first = r->next_to_use;
-    bool csum = tx_csum(r, skb);
-    tx_map(r, skb, first, csum);
+    bool tso = skb_shinfo(skb)->gso_size, csum = false;
+    if (tso)
+        tx_tso(r, skb);
+    else
+        csum = tx_csum(r, skb);
+    tx_map(r, skb, first, csum, tso);
     trace(trace_event::igb_xmit, id, dev->name, r->queue_index, r->next_to_use, len);
     writel(r->next_to_use, r->tail);
     maybe_stop_tx(r, IGB_DESC_NEEDED);
