@@ -125,7 +125,7 @@ bool is_ignored(signal_state *s, const task_struct *p, unsigned sig)
     u64 handler = handler_of(s, sig);
     if (s->unkillable && handler == SIG_DFL)
         return true;
-    if (p->sig.blocked & sigmask(sig))
+    if ((p->sig.blocked | p->sig.real_blocked) & sigmask(sig))
         return false;
     return handler == SIG_IGN || (handler == SIG_DFL && (sigmask(sig) & IGNORED_SIGNALS));
 }
@@ -159,7 +159,8 @@ void complete_signal(task_struct *p, signal_state *s, unsigned sig, bool group)
         return;
     bool ends = handler_of(s, sig) == SIG_DFL && !(sigmask(sig) & (STOP_SIGNALS | IGNORED_SIGNALS));
     // A core-dumping signal takes its own way, so that the dying thread is the one it was for.
-    if (sig == SIGKILL || (ends && !(sigmask(sig) & CORE_SIGNALS)))
+    bool awaited = t->sig.real_blocked & sigmask(sig); // its taker decides
+    if (sig == SIGKILL || (ends && !awaited && !(sigmask(sig) & CORE_SIGNALS)))
         start_group_exit(s, static_cast<int>(sig));
     else
         signal_wake_up(t, false);

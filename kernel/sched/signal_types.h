@@ -56,7 +56,8 @@ struct sigpending_set {
 /// signal_state.lock.
 struct thread_signals {
     u64 blocked = 0;
-    u64 saved = 0; // to be restored after the handler (rt_sigsuspend, ppoll, epoll_pwait)
+    u64 saved = 0;        // to be restored after the handler (rt_sigsuspend, ppoll, epoll_pwait)
+    u64 real_blocked = 0; // rt_sigtimedwait: blocked but for its wait, so not acted upon
     bool restore_saved = false;
     bool restart = false; // the system call ended with a restart code
     bool stopped = false; // counted in signal_state.nr_stopped

@@ -259,6 +259,7 @@ result<s64> sys_rt_sigtimedwait(user_ptr<u64> set, user_ptr<void> uinfo, u64 tim
     if (!sig) {
         // While we wait, what we wait for counts as not blocked, so that its sender wakes us.
         u64 blocked = t->sig.blocked;
+        t->sig.real_blocked = blocked;
         set_blocked(blocked & ~wanted);
         for (;;) {
             set_current_state(TASK_INTERRUPTIBLE);
@@ -269,7 +270,10 @@ result<s64> sys_rt_sigtimedwait(user_ptr<u64> set, user_ptr<void> uinfo, u64 tim
         }
         set_current_state(TASK_RUNNING);
         bool interrupted = !sig && signal_pending();
+        if (!sig) // one may have come after the last look
+            sig = dequeue_signal(wanted, &info);
         set_blocked(blocked);
+        t->sig.real_blocked = 0;
         if (!sig)
             return error{interrupted ? EINTR : EAGAIN};
     }

@@ -220,6 +220,40 @@ static void families(void)
     check_errno("waitid: nothing to wait for", waitid(P_ALL, 0, &info, WNOHANG), EINVAL);
 }
 
+static int tell;
+static void on_hangup(int sig)
+{
+    (void)sig;
+    if (write(tell, "h", 1) != 1)
+        _exit(2);
+}
+
+/// A stopped process group that loses its last parent of the session is hung up and continued.
+static void orphaned_group(void)
+{
+    int pipes[2];
+    if (pipe(pipes))
+        perror("pipe");
+    tell = pipes[1];
+    pid_t a = fork();
+    if (!a) {
+        setpgid(0, 0);
+        pid_t b = fork();
+        if (!b) {
+            signal(SIGHUP, on_hangup);
+            raise(SIGSTOP);
+            _exit(0);
+        }
+        waitpid(b, NULL, WUNTRACED);
+        _exit(0);
+    }
+    waitpid(a, NULL, 0);
+    char c = 0;
+    close(pipes[1]);
+    check("an orphaned group is hung up", read(pipes[0], &c, 1) == 1 && c == 'h', NULL);
+    close(pipes[0]);
+}
+
 static void busy_text(void)
 {
     char buffer[65536];
@@ -287,6 +321,7 @@ int main(int argc, char **argv)
     in_child(limits);
     in_child(locked_memory);
     in_child(scheduling);
+    in_child(orphaned_group);
     in_child(families);
     in_child(busy_text);
     in_child(other_memory);

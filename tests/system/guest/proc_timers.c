@@ -203,6 +203,30 @@ static void signalfds(void)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
+/// A blocked signal whose default is death is for who waits for it.
+static void awaited_signal(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    signal(SIGUSR1, SIG_DFL);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    pid_t child = fork();
+    if (!child) {
+        sleep_ms(100);
+        kill(getppid(), SIGUSR1);
+        _exit(0);
+    }
+    siginfo_t info = {0};
+    struct timespec limit = {10, 0};
+    check_value("sigtimedwait", sigtimedwait(&set, &info, &limit), SIGUSR1);
+    check("who sent it", info.si_pid == child, NULL);
+    waitpid(child, NULL, 0);
+    limit.tv_sec = 0;
+    check_errno("no more", sigtimedwait(&set, &info, &limit), EAGAIN);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void interrupted_sleeps(void)
 {
     struct timespec second = {0, 400000000}, left = {9, 9};
@@ -264,6 +288,7 @@ int main(void)
     cpu_timers();
     timerfds();
     signalfds();
+    awaited_signal();
     interrupted_sleeps();
     cpu_limit();
     printf(failures ? "proc_timers: %d failed\n" : "proc_timers: all ok\n", failures);
