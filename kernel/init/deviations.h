@@ -18,5 +18,5 @@ DEVIATION("fragments that overlap discard their datagram; an exact duplicate is 
 DEVIATION("packets from the wire with our own source address or a source route are dropped")
 DEVIATION("a packet is sent on the transmit queue of its CPU, as with XPS set up")
 DEVIATION("igb: the 2 s watchdog interrupts only vectors with completed descriptors, not all")
-DEVIATION("no IGMP reports, no multipath routes, no netfilter, no packet sockets")
+DEVIATION("no IGMP reports, no multipath routes, no netfilter")
 DEVIATION("/proc/net/fib_trie is missing: the tables are in debugfs net/fib")

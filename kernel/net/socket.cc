@@ -185,6 +185,22 @@ static const file_operations socket_file_ops = {
     .release = sock_close,
 };
 
+static page *sock_file_page(file *f, u64 index)
+{
+    socket *s = static_cast<socket *>(f->private_data);
+    return s->ops->file_page(s, index);
+}
+
+/// Of sockets whose memory can be mapped.
+static const file_operations socket_mmap_file_ops = {
+    .read = sock_file_read,
+    .write = sock_file_write,
+    .poll = sock_poll,
+    .ioctl = sock_ioctl,
+    .release = sock_close,
+    .file_page = sock_file_page,
+};
+
 result<file *> sock_alloc_file(socket *s, u32 flags)
 {
     char name[32];
@@ -192,7 +208,8 @@ result<file *> sock_alloc_file(socket *s, u32 flags)
              static_cast<unsigned long long>(SOCK_INODE(s)->ino));
     dentry *d = TRY(d_alloc_pseudo(name, SOCK_INODE(s)));
     iget(SOCK_INODE(s)); // kept until it is certain that the file takes over
-    auto f = alloc_file(d, O_RDWR | (flags & O_NONBLOCK), &socket_file_ops);
+    auto f = alloc_file(d, O_RDWR | (flags & O_NONBLOCK),
+                        s->ops->file_page ? &socket_mmap_file_ops : &socket_file_ops);
     dput(d);
     if (!f)
         return f.fail();
@@ -216,7 +233,9 @@ result<int> sock_map_fd(socket *s, u32 flags)
 
 socket *sock_from_file(file *f)
 {
-    return f->f_op == &socket_file_ops ? static_cast<socket *>(f->private_data) : nullptr;
+    return f->f_op == &socket_file_ops || f->f_op == &socket_mmap_file_ops
+               ? static_cast<socket *>(f->private_data)
+               : nullptr;
 }
 
 result<socket *> sockfd_lookup_light(int fd, file **out, bool *fput_needed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Netlink and its users: Debian's ip in the guest, and a program that asks without tools."""
+"""Netlink, packet sockets and their users: Debian's ip and tcpdump in the guest, and programs that ask without tools."""
 
 import re
 
@@ -25,10 +25,23 @@ def test_netlink_program_debug(debug_guest):
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
+@pytest.mark.linux
+def test_packet_program(guest):
+    """Taps, filters, the mapped ring."""
+    status, output = guest.status("packets", 60)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
+def test_packet_program_debug(debug_guest):
+    """The same under the kernel's own checks."""
+    status, output = debug_guest.status("packets", 60)
+    assert status == 0 and "all ok" in output, failed_lines(output)
+
+
 @pytest.fixture(scope="module")
 def tools(guests, tmp_path_factory):
     """A guest with Debian's network tools, under the kernel's own checks."""
-    programs = ["/usr/sbin/ip", "/usr/bin/ss"]
+    programs = ["/usr/sbin/ip", "/usr/bin/ss", "/usr/bin/tcpdump"]
     initrd = debian_tools.initramfs(tmp_path_factory.mktemp("debian"), programs)
     guest = guests.boot(smp=2, debug=True, initrd=initrd, memory="512M")
     yield guest
@@ -124,3 +137,14 @@ def test_ip_monitor(tools):
     assert re.search(r"inet 10.78.0.1/24 scope global eth0", text)
     assert re.search(r"Deleted .*inet 10.78.0.1/24", text)
     assert "10.78.0.0/24 dev eth0 proto kernel scope link src 10.78.0.1" in text
+
+
+def test_tcpdump(tools):
+    """Debian's tcpdump captures by filter what comes and goes; the interface is promiscuous meanwhile."""
+    with tools.background("/deb/tcpdump -Z root -n -e -c 2 -i eth0 icmp", ready="listening on eth0") as job:
+        assert tools.ping(1)
+        found = tools.console.wait_for(r"2 packets captured", 20, job.begin)
+    text = tools.console.text[job.begin:]
+    assert found
+    assert re.search(rf"{tools.host_mac} > {tools.mac}, ethertype IPv4 .*: {tools.host_ip} > {tools.ip}: ICMP echo request", text)
+    assert re.search(rf"{tools.mac} > {tools.host_mac}, ethertype IPv4 .*: {tools.ip} > {tools.host_ip}: ICMP echo reply", text)

@@ -78,6 +78,7 @@ static void sk_free_rcu(rcu_head *head)
         pr_err("sock %p: %d bytes of receive memory are still charged\n", static_cast<void *>(sk),
                left);
     sk_dst_reset(sk);
+    sk_filter_release(sk);
     proto *p = sk->sk_prot;
     p->destruct(sk);
     kmem_cache_free(*p->slab, sk);

@@ -58,6 +58,8 @@ struct proto_ops {
     result<size_t> (*recvmsg)(socket *s, msghdr *m, size_t len, u32 flags);
     /// Connect two fresh sockets with each other; null: EOPNOTSUPP.
     result<void> (*socketpair)(socket *a, socket *b) = nullptr;
+    /// Page `index` of memory that programs may map, with a reference; null method: ENODEV.
+    page *(*file_page)(socket *s, u64 index) = nullptr;
 };
 
 /// struct ucred of the ABI: a process and who it is.
@@ -97,6 +99,7 @@ struct proto {
     result<sock *> (*accept)(sock *sk, u32 file_flags) = nullptr;
     void (*keepalive)(sock *sk, bool on) = nullptr; // SO_KEEPALIVE changes. Socket lock held
     bool no_autobind = false;
+    u8 filter_keeps = 0; // bytes of header that a socket filter may not cut off
     std::atomic<int> allocated{0},
         inuse{0};          // socks of it; those that are hashed (/proc/net/sockstat)
     proto *next = nullptr; // all registered
@@ -121,7 +124,8 @@ enum sock_flags : u32 {
     SOCK_RCVTSTAMPNS = 0x2000,
     SOCK_DBG = 0x4000,
     SOCK_SELECT_ERR_QUEUE = 0x8000,
-    SOCK_NOFCS = 0x10000
+    SOCK_NOFCS = 0x10000,
+    SOCK_FILTER_LOCKED = 0x400000
 };
 constexpr u32 RCV_SHUTDOWN = 1, SEND_SHUTDOWN = 2, SHUTDOWN_MASK = 3;
 constexpr u32 SOCK_SNDBUF_LOCK = 1, SOCK_RCVBUF_LOCK = 2, SOCK_BINDADDR_LOCK = 4,
@@ -182,6 +186,7 @@ struct sock : pinned {
     u64 sk_ino = 0;             // inode number of the socket, 0: no file any more
     socket_wq *sk_wq = nullptr; // RCU
     void *sk_user_data = nullptr;
+    struct sk_filter_prog *sk_filter = nullptr; // RCU
 
     void (*sk_state_change)(sock *sk) = nullptr;
     void (*sk_data_ready)(sock *sk, int bytes) = nullptr;
@@ -415,6 +420,14 @@ inline s64 sock_sndtimeo(const sock *sk, bool noblock)
 result<void> sock_setsockopt(socket *s, int level, int name, user_ptr<const void> val,
                              unsigned len);
 result<void> sock_getsockopt(socket *s, int level, int name, user_ptr<void> val, user_ptr<int> len);
+/// Run the socket's filter, if it has one, and cut the packet to what it keeps (at least `keep` bytes). 0, -EPERM: drop it, or
+/// -ENOMEM. Any context. net/core/filter.cc
+int sk_filter(sock *sk, sk_buff *skb, u32 keep);
+/// SO_ATTACH_FILTER, SO_DETACH_FILTER: EINVAL, EFAULT, ENOMEM, EPERM (SO_LOCK_FILTER), ENOENT. [P]
+result<void> sk_attach_filter(sock *sk, user_ptr<const void> val, unsigned len);
+result<void> sk_detach_filter(sock *sk);
+/// The socket's end.
+void sk_filter_release(sock *sk);
 /// Default callbacks (row K-03).
 void sock_def_readable(sock *sk, int bytes);
 void sock_def_write_space(sock *sk);

@@ -36,6 +36,9 @@ result<void> sock_queue_rcv_skb(sock *sk, sk_buff *skb)
         sk->sk_drops.fetch_add(1, std::memory_order_relaxed);
         return error{ENOMEM};
     }
+    if (rcu_dereference(sk->sk_filter)) [[unlikely]]
+        if (int err = sk_filter(sk, skb, sk->sk_prot->filter_keeps))
+            return error{static_cast<errno_t>(-err)};
     skb->dev = nullptr; // may go away while the packet waits
     skb_set_owner_r(skb, sk);
     if (sock_flag(sk, SOCK_RCVTSTAMP) && !skb->tstamp)

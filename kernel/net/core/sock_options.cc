@@ -9,7 +9,8 @@ constexpr int SOCK_MIN_SNDBUF = 2048;
 constexpr int SOCK_MIN_RCVBUF = 2048 + 240;
 constexpr int SO_BSDCOMPAT = 14, SO_PEERNAME = 28, SO_PEERSEC = 31, SO_PASSSEC = 34,
               SO_TIMESTAMPNS = 35, SO_WIFI_STATUS = 41, SO_PEEK_OFF = 42, SO_NOFCS = 43,
-              SO_SELECT_ERR_QUEUE = 45;
+              SO_SELECT_ERR_QUEUE = 45, SO_ATTACH_FILTER = 26, SO_DETACH_FILTER = 27,
+              SO_LOCK_FILTER = 44;
 
 struct linger_t {
     int l_onoff, l_linger;
@@ -171,6 +172,13 @@ static result<void> set_int_option(sock *sk, int name, int val)
         return {};
     case SO_PEEK_OFF:
         return error{EOPNOTSUPP};
+    case SO_DETACH_FILTER:
+        return sk_detach_filter(sk);
+    case SO_LOCK_FILTER: // cannot be taken back
+        if (!val && sock_flag(sk, SOCK_FILTER_LOCKED))
+            return error{EPERM};
+        sock_valbool_flag(sk, SOCK_FILTER_LOCKED, val);
+        return {};
     default: // also the read-only SO_TYPE, SO_PROTOCOL, SO_DOMAIN, SO_ERROR
         return set_flag_option(sk, name, val) ? result<void>{} : error{ENOPROTOOPT};
     }
@@ -196,6 +204,8 @@ result<void> sock_setsockopt(socket *s, int, int name, user_ptr<const void> val,
     sock *sk = s->sk;
     if (name == SO_BINDTODEVICE)
         return sock_bindtodevice(sk, val, len);
+    if (name == SO_ATTACH_FILTER)
+        return sk_attach_filter(sk, val, len);
     int v;
     if (len < sizeof v)
         return error{EINVAL};

@@ -158,6 +158,11 @@ static int tcp_v4_deliver(sock *sk, sk_buff *skb)
         sock_put(sk);
         return 0;
     }
+    if (rcu_dereference(sk->sk_filter) && sk_filter(sk, skb, skb->len)) [[unlikely]] {
+        kfree_skb_reason(skb, "socket_filter");
+        sock_put(sk);
+        return 0;
+    }
     skb->dev = nullptr; // may go away while the segment waits
     bh_lock_sock(sk);
     if (!sock_owned_by_user(sk)) {

@@ -407,6 +407,7 @@ constinit proto udp_prot = {
     .construct = [](void *mem) -> sock * { return new (mem) udp_sock; },
     .destruct = [](sock *sk) { udp_sk(sk)->~udp_sock(); },
     .symbol = "udp_prot",
+    .filter_keeps = 8,
 };
 
 /// Linux: one slot per 2 MiB of memory, 256 to 65536.

@@ -48,6 +48,12 @@ static int udp_queue_rcv_skb(sock *sk, sk_buff *skb)
     unsigned limit = static_cast<unsigned>(sk->sk_rcvbuf);
     if (sk_rcvqueues_full(sk, limit)) [[unlikely]]
         return udp_drop_full(sk, skb, "socket_rcvbuff"); // 3.10 does not count RcvbufErrors here
+    // A filter looks at the payload: it must be right before.
+    if (rcu_dereference(sk->sk_filter) && !skb_csum_unnecessary(skb) && !skb_checksum_complete(skb))
+        [[unlikely]] {
+        UDP_INC_STATS(UDP_MIB_InCsumErrors);
+        return udp_drop_full(sk, skb, "udp_csum");
+    }
     ipv4_pktinfo_prepare(sk, skb);
     bh_lock_sock(sk);
     trace(trace_event::udp_queue_rcv_skb, skb->trace_id, sk,

@@ -126,6 +126,11 @@ static result<void> dgram_send(sock *sk, const destination &d, sk_buff *skb, s64
             d.name ? TRY(unix_find_other(d.name, d.len, sk->sk_type, d.hash)) : unix_peer_get(sk);
         if (!other)
             return error{ECONNRESET};
+        if (sk_filter(other, skb, 0)) {
+            sock_put(other);
+            kfree_skb(skb); // as good as sent
+            return {};
+        }
         auto r = dgram_deliver(sk, other, skb);
         errno_t why = static_cast<errno_t>(r.err());
         if (r && *r == delivery::dead && forget_dead_peer(sk, other))
