@@ -23,7 +23,7 @@ sys.path.append(str(ROOT / "tests" / "system"))  # the guest that judges the NIC
 from linux_driver import LinuxGuest  # noqa: E402
 
 NICS = ["igb-lite", "igb"]
-BACKENDS = {"tap": "a TAP", "socket": "QEMU's dgram backend on a Unix socket, and a pump from there to a TAP"}
+BACKENDS = {"tap": "a TAP", "vnet": "a TAP with a vnet header", "socket": "QEMU's dgram backend on a Unix socket, and a pump from there to a TAP"}
 SMALL = 64
 
 
@@ -34,11 +34,12 @@ class BenchGuest(LinuxGuest):
 
     def __init__(self, nic, backend):
         self.kind, self.pump = backend, None
+        self.vnet_hdr = backend == "vnet"
         super().__init__(tempfile.mkdtemp(prefix="softnet-bench-"), nic=nic, smp=1)
 
     def backend(self, tap):
         """TAP or socket."""
-        if self.kind == "tap":
+        if self.kind != "socket":
             return super().backend(tap)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         for end in (ours, theirs):

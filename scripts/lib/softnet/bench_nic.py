@@ -13,13 +13,15 @@ from .shell import Failed, run, say
 HELP = "igb-lite and stock igb: what a packet costs in the device alone, and what a Linux guest makes of them"
 PROGRAM = QEMU.parent / "igb-lite-bench"
 NICS = ["igb-lite", "igb"]
+PARTS = ["device", "tap", "vnet", "socket"]
 SENT, LOOPED = "TX 64 B", "TX and RX 64 B, loopback"  # the loop less the way out is what reception costs
 
 
 def arguments(parser):
     """Our options."""
-    parser.add_argument("--part", choices=["device", "tap", "socket"], action="append",
-                        help="only the device alone, or only the Linux guest over one backend (all three)")
+    parser.add_argument("--part", choices=PARTS, action="append",
+                        help="only the device alone, or only the Linux guest over one backend: a TAP, a TAP with a vnet header, a "
+                        "socket (all)")
     parser.add_argument("--repetitions", type=int, default=21, metavar="N", help="of each case of the device, in turn (21)")
     parser.add_argument("--guest-repetitions", type=int, default=5, metavar="N", help="of each case of the guests, in turn (5)")
     parser.add_argument("--seconds", type=float, default=2, help="length of each repetition with a guest (2)")
@@ -47,7 +49,7 @@ def device_alone(repetitions):
 
 def measure(options):
     """The tables."""
-    parts = options.part or ["device", "tap", "socket"]
+    parts = options.part or PARTS
     build("qemu", *(["rootfs", "linux"] if parts != ["device"] else []))
     tables = [device_alone(options.repetitions)] if "device" in parts else []
     backends = [part for part in parts if part != "device"]
