@@ -395,8 +395,8 @@ class LinuxGuest(Guest):
         for _ in range(50):
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
             report = json.loads(done.stdout)
-            if "unable to connect" not in report.get("error", "") and "busy" not in report.get("error", ""):
-                break
+            if not re.search("unable to connect|busy|control message: Connection reset", report.get("error", "")):
+                break  # else the server is not there yet, or still at work for the last client
             time.sleep(0.1)
         assert "error" not in report, f"{' '.join(command)}: {report['error']}"
         return report
