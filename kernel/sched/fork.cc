@@ -123,7 +123,7 @@ void copy_fields(task_struct *t)
         t->policy = me->policy;
         t->rt_priority = me->rt_priority;
     }
-    t->flags = PF_FORKNOEXEC;
+    t->flags = PF_FORKNOEXEC | (me->flags & PF_STRACE);
     copy_creds(t);
     t->sig.blocked = me->sig.blocked;
 }

@@ -106,6 +106,7 @@ struct task_struct : pinned {
     lockdep_task lockdep; // debug kernels: sleeping locks held
 };
 constexpr u32 PF_KTHREAD = 1, PF_EXITING = 2, PF_IDLE = 4, PF_KSOFTIRQD = 8, PF_FORKNOEXEC = 16,
+              PF_STRACE = 0x10000,
               PF_ACCOUNTED = 32; // its usage is in signal_state's sums
 
 inline task_struct *current()

@@ -4,6 +4,7 @@
 
 #include "lib/printk.h"
 #include "sched/sched.h"
+#include "syscall/strace.h"
 #include "syscall/syscall.h"
 #include "trace/trace.h"
 
@@ -49,7 +50,8 @@ s64 do_syscall(pt_regs *regs)
               syscall_arg(regs, 1), syscall_arg(regs, 2), syscall_arg(regs, 3));
     s64 ret;
     if (nr < NR_SYSCALLS && syscall_table.entry[nr].call) [[likely]]
-        ret = syscall_table.entry[nr].call(regs);
+        ret = read_once(strace_active) ? strace_syscall(nr, regs)
+                                       : syscall_table.entry[nr].call(regs);
     else
         ret = not_implemented(nr);
     if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) [[unlikely]]
