@@ -5,8 +5,10 @@ import re
 
 
 def log_of(guest):
-    """The strace lines of the kernel's log: [(pid, text)]."""
-    lines = re.findall(r"\[pid (\d+)\] ([a-z].*)$", guest.sh("busybox dmesg", 60), re.M)
+    """The strace lines of the kernel's log: [(pid, text)]. Without their times: the console's reader drops log lines."""
+    guest.sh("busybox dmesg > /tmp/dmesg", 60)
+    log = guest.sh(r"busybox sed -n 's/^.*\[pid /[pid /p' /tmp/dmesg", 60)
+    lines = re.findall(r"\[pid (\d+)\] ([a-z].*)$", log, re.M)
     return [(int(pid), text.rstrip()) for pid, text in lines]
 
 
@@ -19,7 +21,7 @@ def test_strace_of_one_process(guest):
     guest.write("/sys/kernel/debug/strace", "calls all")
     text = [line for _, line in log_of(guest)[before:]]
     assert 'write(1, "traced\\n", 7) = 7' in text
-    assert any(re.fullmatch(r'execve\("/.*busybox", \["busybox", "mkdir", "/tmp/straced"\], 0x[0-9a-f]+\) = 0', line)
+    assert any(re.fullmatch(r'execve\("/[a-z/]*", \["busybox", "mkdir", "/tmp/straced"\], 0x[0-9a-f]+\) = 0', line)
                for line in text), text
     assert 'mkdir("/tmp/straced", 0777) = 0' in text
     assert any(re.fullmatch(r'open\("/tmp/nowhere", O_RDONLY.*\) = -1 ENOENT', line) for line in text), text
