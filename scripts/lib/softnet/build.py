@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 
-from . import linux_guest, mkrootfs
+from . import debian, judges, linux_guest, mkrootfs
 from .paths import BUILD, DEBUG_KERNEL, KERNEL, LIB, OUT, ROOT, ROOTFS
 from .shell import Failed, main, run, say
 
@@ -102,6 +102,9 @@ TARGETS = {
     "host": ("the kernel as a Linux process and its unit tests, build/host", lambda: meson("host")),
     "fuzz": ("the fuzzers of the network path, build/fuzz", lambda: meson("fuzz")),
     "fuzz-nic": ("out/qemu/fuzz_igb_lite, the device's fuzzer", build_nic_fuzzer),
+    "debian": ("out/debian/rootfs.cpio, an initramfs of Debian's bash, coreutils, procps and python3",
+               lambda: (meson("userland"), debian.build())),
+    "judges": ("out/judges, nolibc-test, kselftests and ash tests from Debian's source packages", judges.build),
     "linux": ("out/linux, a stock Linux guest from Debian's packages, to compare with", linux_guest.build),
 }
 ALL = ["qemu", "kernel", "debug", "rootfs"]
