@@ -117,6 +117,9 @@ void arch_restart_syscall(pt_regs *regs, u64 nr);
 u64 arch_hwcap();
 const char *arch_platform();
 extern const u16 arch_elf_machine;
+/// Call row(arg, name, value) for each line of CPU `cpu` in /proc/cpuinfo; names carry their tabs.
+void arch_describe_cpu(unsigned cpu, void (*row)(void *arg, const char *name, const char *value),
+                       void *arg);
 /// Free the port's part of a dead task.
 void arch_thread_free(task_struct *t);
 /// The user registers of a task blocked in or running a system call (top of its kernel stack).
@@ -147,6 +150,10 @@ using arch_pgd = u64;
 arch_pgd arch_pgd_alloc();
 /// Free all page-table pages (not the mapped frames). No CPU may use it.
 void arch_pgd_free(arch_pgd pgd);
+/// Pages that the tables of the user half take, for /proc. mm lock held.
+u64 arch_pgd_pages(arch_pgd pgd);
+/// Page-table pages of the whole machine.
+u64 arch_table_pages();
 /// Map one page; replaces. Returns false when out of memory for tables. mm lock held.
 /// PROT_USER_ alone (mprotect PROT_NONE) keeps the page, found by query and unmap, but every access to it faults, also
 /// those of arch_copy_*_user.

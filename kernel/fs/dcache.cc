@@ -92,14 +92,27 @@ void dput(dentry *d)
     }
 }
 
+namespace
+{
+/// tmpfs counts 20 bytes for each entry of a directory (Linux BOGO_DIRENT_SIZE); other trees' directories have size 0.
+void count_entry(dentry *dir, bool added)
+{
+    inode *i = dir->d_inode;
+    if (i->size >= 2 * BOGO_DIRENT_SIZE)
+        write_once(i->size, added ? i->size + BOGO_DIRENT_SIZE : i->size - BOGO_DIRENT_SIZE);
+}
+} // namespace
+
 void d_add(dentry *d)
 {
+    count_entry(d->parent, true);
     d->cookie = d->parent->next_cookie++;
     d->parent->children.push_back(*d);
 }
 
 void d_drop(dentry *d)
 {
+    count_entry(d->parent, false);
     d->child.unlink();
     d->unlinked = true;
     dput(d);
@@ -121,6 +134,7 @@ bool d_move(dentry *d, dentry *new_parent, const char *name, size_t len)
     if (!set_name(d, name, len))
         return false;
     dentry *old = d->parent;
+    count_entry(old, false);
     d->child.unlink();
     d->parent = dget(new_parent);
     d_add(d);

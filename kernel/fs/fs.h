@@ -33,7 +33,8 @@ constexpr u32 O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_ACCMODE = 3, O_CREAT = 0
               O_NOCTTY = 0400, O_TRUNC = 01000, O_APPEND = 02000, O_NONBLOCK = 04000,
               O_DIRECTORY = 0200000, O_NOFOLLOW = 0400000, O_CLOEXEC = 02000000, O_DSYNC = 010000,
               O_ASYNC = 020000, O_DIRECT = 040000, O_LARGEFILE = 0100000, O_NOATIME = 01000000,
-              O_SYNC = 04010000, O_PATH = 010000000;
+              O_SYNC = 04010000, O_PATH = 010000000,
+              O_TMPFILE_ = 020000000; // O_TMPFILE without its O_DIRECTORY
 /// file::f_mode: what the file was opened for; FMODE_PATH: only names a place (O_PATH).
 constexpr u32 FMODE_READ = 1, FMODE_WRITE = 2, FMODE_PATH = 4;
 /// It counts in inode::writecount.
@@ -158,6 +159,7 @@ struct inode : pinned {
     u32 nlink = 1;
     u32 uid = 0, gid = 0;
     u64 size = 0;
+    std::atomic<u64> nr_pages{0}; // that hold its contents (st_blocks)
     u32 rdev = 0;
     u64 atime = 0, mtime = 0, ctime = 0; // ns, real time
     refcount count;

@@ -14,6 +14,14 @@ struct file_system_type;
 /// Most bytes of one name and of a path with its NUL (Linux NAME_MAX, PATH_MAX), and of symbolic links in one walk.
 constexpr size_t NAME_MAX = 255, PATH_MAX = 4096;
 constexpr unsigned MAX_SYMLINKS = 40;
+/// What an entry adds to the size of a tmpfs directory; an empty one has the size of two.
+constexpr u64 BOGO_DIRENT_SIZE = 20;
+
+/// Flags of mount(2), and which of them a mount keeps.
+constexpr u64 MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32,
+              MS_NOATIME = 1024, MS_NODIRATIME = 2048, MS_BIND = 4096, MS_MOVE = 8192,
+              MS_REC = 16384, MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19,
+              MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21, MS_STRICTATIME = 1 << 24;
 
 /// How a file system makes inodes when names are created in it; null new_inode: its tree is read-only for users (EPERM).
 struct super_operations {
@@ -26,12 +34,14 @@ struct super_block : pinned {
     const file_system_type *type = nullptr;
     const super_operations *s_op = nullptr;
     dentry *root = nullptr;
-    u32 dev = 0;       // st_dev
-    u64 magic = 0;     // f_type of statfs
-    u64 max_pages = 0; // limit of page-backed content, 0: none
+    u32 dev = 0;        // st_dev
+    u64 magic = 0;      // f_type of statfs
+    u64 max_pages = 0;  // limit of page-backed content, 0: none
+    u64 max_inodes = 0; // limit of inodes, 0: none
     std::atomic<u64> used_pages{0};
     std::atomic<u64> nr_inodes{0};
-    u32 active = 0; // mounts of it (tree lock)
+    u32 active = 0;          // mounts of it (tree lock)
+    bool configured = false; // its mount options were read once (tree lock)
 };
 
 /// A kind of file system as mount(2) knows it. `single`: every mount shows the one instance.
@@ -57,6 +67,7 @@ struct mount : pinned {
     dentry *mountpoint = nullptr; // in parent
     list_node node;
     u32 flags = 0; // MS_RDONLY, MS_NOSUID …
+    u32 id = 0;    // as /proc/PID/mountinfo shows it
     bool automatic =
         false; // made by the kernel at boot; mount(2) of the same type there takes it over
     char devname[64] = {};
@@ -140,8 +151,12 @@ result<void> do_mount(const char *devname, const char *dir, const char *type, u6
                       const char *data);
 result<void> do_umount(const char *dir, u32 flags);
 void mnt_init();
-/// Print /proc/mounts.
-void show_mounts(struct seq_file *m);
+/// Visit the mounts, oldest first. Tree lock held.
+void for_each_mount(void (*f)(mount &m, void *arg), void *arg);
+/// The mounts as seen from `root`: /proc/PID/{mounts,mountinfo,mountstats}. [P]
+void show_mounts(struct seq_file *m, const path &root);
+void show_mountinfo(struct seq_file *m, const path &root);
+void show_mountstats(struct seq_file *m, const path &root);
 
 // --- fs_struct.cc -------------------------------------------------------------------------------------------------------
 /// Root and cwd of the current task with references (the real root for kernel threads).
@@ -194,6 +209,7 @@ extern const file_operations chrdev_operations, fifo_operations, bad_file_operat
 /// ops of special inodes (devices, fifos, sockets) by mode.
 void init_special_inode(inode *i, u32 mode, u32 rdev);
 void ramfs_init();
+void tmpfs_init();
 void chrdev_init();
 void pipe_init();
 void pseudo_fs_init();

@@ -5,6 +5,7 @@
 // Contexts: process. Locks: the tree lock (held by nameidata) for the whole of each operation.
 
 #include "fs/namei.h"
+#include "fs/pseudo.h"
 #include "lib/string.h"
 #include "sched/sched.h"
 
@@ -74,6 +75,8 @@ result<dentry *> vfs_create_at(nameidata &nd, u32 mode, u32 rdev, const char *ta
     TRY_VOID(may_change(nd.at()));
     super_block *sb = nd.at().mnt->sb;
     if (!sb->s_op || !sb->s_op->new_inode)
+        return error{sb == proc_sb() ? ENOENT : EPERM}; // proc's lookup fails before anything else
+    if ((s_ischr(mode) || (mode & S_IFMT) == S_IFBLK) && !capable(CAP_MKNOD))
         return error{EPERM};
     dentry *dir = nd.at().dentry;
     inode *i = TRY(sb->s_op->new_inode(sb, mode, rdev, target));
@@ -116,9 +119,7 @@ result<void> do_mknodat(int dfd, const char *name, u32 mode, u32 rdev)
         break;
     case S_IFCHR:
     case S_IFBLK:
-        if (!capable(CAP_MKNOD))
-            return error{EPERM};
-        break;
+        break; // CAP_MKNOD is asked for once the directory may be written
     case S_IFDIR:
         return error{EPERM};
     default:

@@ -13,13 +13,10 @@
 
 namespace
 {
-constexpr u64 MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMOUNT = 32,
-              MS_NOATIME = 1024, MS_BIND = 4096, MS_MOVE = 8192, MS_REC = 16384,
-              MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19,
-              MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21;
 constexpr u64 MS_MGC_MSK = 0xffff0000, MS_MGC_VAL = 0xC0ED0000;
 constexpr u32 MNT_FORCE = 1, MNT_DETACH = 2, MNT_EXPIRE = 4, UMOUNT_NOFOLLOW = 8;
-constexpr u32 MNT_FLAGS = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_RELATIME;
+constexpr u32 MNT_FLAGS =
+    MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME;
 
 constexpr unsigned MAX_TYPES = 16;
 struct type_slot {
@@ -28,6 +25,7 @@ struct type_slot {
 };
 type_slot types[MAX_TYPES];
 unsigned nr_types;
+u32 next_mount_id = 1;
 u32 next_anon_dev = 1; // minor of the next anonymous device (major 0)
 
 static_object<list<mount, &mount::node>> mounts;
@@ -35,7 +33,6 @@ mount *root_mount;
 
 const file_system_type rootfs_type{"rootfs", true, 0x858458f6, &ramfs_super_ops, 0755};
 const file_system_type ramfs_type{"ramfs", false, 0x858458f6, &ramfs_super_ops, 0755};
-const file_system_type tmpfs_type{"tmpfs", false, 0x01021994, &ramfs_super_ops, 01777};
 
 type_slot *find_type(const char *name)
 {
@@ -221,29 +218,10 @@ mount *new_mount(super_block *sb, dentry *root, const char *devname, u32 flags)
     m->sb = sb;
     m->root = dget(root);
     m->flags = flags & MNT_FLAGS;
+    m->id = next_mount_id++;
     sb->active++;
     strlcpy(m->devname, devname && *devname ? devname : "none", sizeof m->devname);
     return m;
-}
-
-/// tmpfs's one option that matters here: size=N[kmg%]; others are accepted and ignored, as old tools pass them.
-u64 tmpfs_size_pages(const char *data)
-{
-    u64 total = page_alloc_stats().total;
-    const char *s = data ? strstr(data, "size=") : nullptr;
-    if (!s)
-        return total / 2;
-    const char *end;
-    u64 n = strtoul(s + 5, &end, 10);
-    if (*end == '%')
-        return total * min<u64>(n, 100) / 100;
-    unsigned shift = *end == 'k' || *end == 'K'   ? 10
-                     : *end == 'm' || *end == 'M' ? 20
-                     : *end == 'g' || *end == 'G' ? 30
-                                                  : 0;
-    if (n > (~u64{0} >> 1 >> shift))
-        return total / 2;
-    return max<u64>((n << shift) / PAGE_SIZE, 1);
 }
 
 /// Tree lock held, the caller has references of `at`.
@@ -269,8 +247,6 @@ result<void> mount_locked(type_slot *t, const char *devname, path at, u64 flags,
     super_block *sb = sget(t->type);
     if (!sb)
         return error{ENOMEM};
-    if (t->type == &tmpfs_type)
-        sb->max_pages = tmpfs_size_pages(data);
     auto opts = t->type->mount_options ? t->type->mount_options(sb, data) : result<void>{};
     if (!opts) {
         sb->active++;
@@ -340,11 +316,16 @@ result<void> do_mount(const char *devname, const char *dir, const char *type, u6
         return error{EPERM};
     if ((flags & MS_MGC_MSK) == MS_MGC_VAL)
         flags &= ~MS_MGC_MSK;
+    if (!(flags & (MS_NOATIME | MS_STRICTATIME)))
+        flags |= MS_RELATIME; // the default since 2.6.30
     path_ref at = TRY(kern_path(dir, LOOKUP_FOLLOW));
     if (flags & MS_REMOUNT) {
         tree_guard g;
         if (!at->mnt || at->dentry != at->mnt->root)
             return error{EINVAL};
+        super_block *sb = at->mnt->sb;
+        if (data && *data && sb->type->mount_options)
+            TRY_VOID(sb->type->mount_options(sb, data));
         at->mnt->flags = static_cast<u32>(flags & MNT_FLAGS);
         return {};
     }
@@ -414,27 +395,10 @@ result<void> do_umount(const char *dir, u32 flags)
     return {};
 }
 
-void show_mounts(seq_file *m)
+void for_each_mount(void (*f)(mount &m, void *arg), void *arg)
 {
-    tree_guard g;
-    char *buf = getname_buffer();
-    if (!buf) {
-        m->overflow = true;
-        return;
-    }
-    path root = get_fs_root();
-    for (mount &mnt : *mounts) {
-        const char *at = d_path_locked({&mnt, mnt.root}, root, buf, PATH_MAX, false);
-        seq_printf(m, "%s %s %s %s%s%s%s%s", mnt.devname, at ? at : "?", mnt.sb->type->name,
-                   mnt.flags & MS_RDONLY ? "ro" : "rw", mnt.flags & MS_NOSUID ? ",nosuid" : "",
-                   mnt.flags & MS_NODEV ? ",nodev" : "", mnt.flags & MS_NOEXEC ? ",noexec" : "",
-                   mnt.flags & MS_RELATIME ? ",relatime" : "");
-        if (mnt.sb->type->show_options)
-            mnt.sb->type->show_options(m, mnt.sb);
-        seq_puts(m, " 0 0\n");
-    }
-    path_put(root);
-    putname_buffer(buf);
+    for (mount &m : *mounts)
+        f(m, arg);
 }
 
 void mnt_init()
@@ -442,7 +406,7 @@ void mnt_init()
     mounts.init();
     register_filesystem(&rootfs_type);
     register_filesystem(&ramfs_type);
-    register_filesystem(&tmpfs_type);
+    tmpfs_init();
     super_block *sb = sget(&rootfs_type);
     root_mount = sb ? new_mount(sb, sb->root, "rootfs", 0) : nullptr;
     if (!root_mount)

@@ -60,6 +60,8 @@ result<file_ptr> dentry_open(const path &p, u32 flags)
         f->f_op = &bad_file_operations;
         return f;
     }
+    if (flags & O_DIRECT)
+        return error{EINVAL}; // nothing here goes past the pages in memory
     if (!f->f_op)
         return error{ENXIO}; // sockets, block devices: not opened by name
     if ((f->f_mode & FMODE_WRITE) && s_isreg(i->mode)) {
@@ -112,6 +114,41 @@ result<path_ref> lookup_or_create(int dfd, const char *name, u32 flags, u32 mode
 }
 } // namespace
 
+namespace
+{
+/// O_TMPFILE: a regular file without a name in the file system of directory `name`; it goes with its last descriptor.
+result<file_ptr> open_tmpfile(int dfd, const char *name, u32 flags, u32 mode)
+{
+    if (!(flags & O_DIRECTORY) || !(access_mask(flags) & MAY_WRITE))
+        return error{EINVAL};
+    path_ref dir = TRY(kern_path_at(dfd, name, LOOKUP_FOLLOW | LOOKUP_DIRECTORY));
+    if (dir->mnt->flags & MS_RDONLY)
+        return error{EROFS};
+    TRY_VOID(inode_permission(dir.ino(), MAY_WRITE | MAY_EXEC));
+    super_block *sb = dir->mnt->sb;
+    if (!sb->s_op || !sb->s_op->new_inode)
+        return error{EOPNOTSUPP};
+    char text[24];
+    dentry *d;
+    {
+        tree_guard g;
+        u32 perm = mode & 07777 & ~current_umask();
+        inode *i = TRY(sb->s_op->new_inode(sb, S_IFREG | perm, 0, nullptr));
+        i->nlink = 0;
+        int n = snprintf(text, sizeof text, "#%llu", static_cast<unsigned long long>(i->ino));
+        d = d_alloc(dir->dentry, text, static_cast<size_t>(n), i);
+        if (!d) {
+            iput(i);
+            return error{ENOMEM};
+        }
+        d->unlinked = true;
+    }
+    mntget(dir->mnt);
+    path_ref p{path{dir->mnt, d}};
+    return dentry_open(p.get(), flags & ~(O_TMPFILE_ | O_DIRECTORY | O_CREAT | O_EXCL | O_TRUNC));
+}
+} // namespace
+
 result<file_ptr> do_filp_open(int dfd, const char *name, u32 flags, u32 mode)
 {
     bool created = false;
@@ -123,6 +160,8 @@ result<file_ptr> do_filp_open(int dfd, const char *name, u32 flags, u32 mode)
         p = TRY(kern_path_at(dfd, name, how));
         return dentry_open(p.get(), flags);
     }
+    if (flags & O_TMPFILE_)
+        return open_tmpfile(dfd, name, flags, mode);
     if (flags & O_CREAT) {
         p = TRY(lookup_or_create(dfd, name, flags, mode, &created));
     } else {

@@ -61,6 +61,7 @@ page *make_page(ramfs_inode *i, u64 index)
         found = i->pages.lookup(index); // a page fault may have been faster
         if (!found && i->pages.insert(index, fresh)) {
             all_pages.fetch_add(1, std::memory_order_relaxed);
+            i->nr_pages.fetch_add(1, std::memory_order_relaxed);
             get_page(fresh);
             return fresh;
         }
@@ -94,6 +95,7 @@ void drop_pages(ramfs_inode *i, u64 first)
     }
     i->i_sb->used_pages.fetch_sub(n, std::memory_order_relaxed);
     all_pages.fetch_sub(n, std::memory_order_relaxed);
+    i->nr_pages.fetch_sub(n, std::memory_order_relaxed);
 }
 
 result<void> ramfs_truncate(inode *i, u64 size)
@@ -211,6 +213,8 @@ const inode_operations ramfs_link_operations{.readlink = ramfs_readlink};
 
 result<inode *> ramfs_new_inode(super_block *sb, u32 mode, u32 rdev, const char *target)
 {
+    if (sb->max_inodes && sb->nr_inodes.load() >= sb->max_inodes)
+        return error{ENOSPC};
     auto *i = kmem_cache_new<ramfs_inode>(ramfs_inode_cache, GFP_KERNEL);
     if (!i)
         return error{ENOSPC};
@@ -231,6 +235,7 @@ result<inode *> ramfs_new_inode(super_block *sb, u32 mode, u32 rdev, const char 
         i->i_fop = &ramfs_file_operations;
     } else if (s_isdir(mode)) {
         i->i_fop = &simple_dir_operations;
+        i->size = 2 * BOGO_DIRENT_SIZE;
     } else if (s_islnk(mode)) {
         i->i_op = &ramfs_link_operations;
     } else {

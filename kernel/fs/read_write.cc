@@ -3,6 +3,7 @@
 
 #include "fs/namei.h"
 #include "mm/mm.h"
+#include "sched/signal.h"
 
 result<size_t> vfs_read(file *f, iov_iter &to, u64 *pos)
 {
@@ -10,7 +11,12 @@ result<size_t> vfs_read(file *f, iov_iter &to, u64 *pos)
         return error{EBADF};
     if (!f->f_op->read)
         return error{s_isdir(f->f_inode->mode) ? EISDIR : EINVAL};
-    return f->f_op->read(f, to, pos);
+    auto r = f->f_op->read(f, to, pos);
+    if (signal_state *s = current()->signal) {
+        s->io_reads.fetch_add(1, std::memory_order_relaxed);
+        s->io_read.fetch_add(r ? *r : 0, std::memory_order_relaxed);
+    }
+    return r;
 }
 
 result<size_t> vfs_write(file *f, iov_iter &from, u64 *pos)
@@ -19,7 +25,12 @@ result<size_t> vfs_write(file *f, iov_iter &from, u64 *pos)
         return error{EBADF};
     if (!f->f_op->write)
         return error{EINVAL};
-    return f->f_op->write(f, from, pos);
+    auto r = f->f_op->write(f, from, pos);
+    if (signal_state *s = current()->signal) {
+        s->io_writes.fetch_add(1, std::memory_order_relaxed);
+        s->io_written.fetch_add(r ? *r : 0, std::memory_order_relaxed);
+    }
+    return r;
 }
 
 result<s64> vfs_llseek(file *f, s64 off, int whence)

@@ -10,6 +10,7 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "mm/mm_internal.h"
+#include "mm/mm_usage.h"
 
 namespace
 {
@@ -55,8 +56,10 @@ bool map(mm_struct *mm, const vm_area *a, u64 va, page *p)
 page *copy_of(const page *src)
 {
     page *p = alloc_pages(GFP_USER, 0);
-    if (p)
+    if (p) {
         memcpy(page_address(p), page_address(src), PAGE_SIZE);
+        set_page_anon(p);
+    }
     return p;
 }
 
@@ -138,6 +141,8 @@ fault_result fault_locked(mm_struct *mm, fault_state &s)
         p = shm_page(a->shm, (va - a->start + a->pgoff) >> PAGE_SHIFT);
     } else if (!a->vm_file) {
         p = alloc_pages(GFP_USER | GFP_ZERO, 0);
+        if (p)
+            set_page_anon(p);
     } else if (s.got && s.seq == mm->map_seq) {
         p = s.got;
         s.got = nullptr;
@@ -151,7 +156,7 @@ fault_result fault_locked(mm_struct *mm, fault_state &s)
     }
     if (!p || !map(mm, a, va, p))
         return fault_result::oom;
-    mm->rss.fetch_add(1, std::memory_order_relaxed);
+    mm->hiwater_rss = max(mm->hiwater_rss, mm->rss.fetch_add(1, std::memory_order_relaxed) + 1);
     return fault_result::ok;
 }
 } // namespace
@@ -194,11 +199,19 @@ fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec)
     }
 }
 
+static std::atomic<u64> page_faults{0};
+
+u64 nr_page_faults()
+{
+    return page_faults.load(std::memory_order_relaxed);
+}
+
 int handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user)
 {
     constexpr int SEGV_MAPERR = 1, SEGV_ACCERR = 2;
     if (!mm)
         return SEGV_MAPERR;
+    page_faults.fetch_add(1, std::memory_order_relaxed);
     mm_tasks->count_fault();
     for (;;) {
         switch (mm_fault(mm, addr, write, exec)) {

@@ -68,6 +68,9 @@ struct mm_file_ops {
 };
 extern const mm_file_ops *mm_files;
 
+/// Room for the auxiliary vector of a program (/proc/PID/auxv).
+constexpr unsigned AUXV_WORDS = 48;
+
 /// An address space, shared by the threads of a process.
 struct mm_struct : pinned {
     refcount users;
@@ -78,13 +81,15 @@ struct mm_struct : pinned {
     rbtree<vm_area, &vm_area::node, vm_area_less> areas;
     u64 start_brk = 0, brk = 0, mmap_base = 0, start_stack = 0;
     u64 arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
-    std::atomic<u64> rss{0};  // pages
-    u64 total_vm = 0;         // pages
-    u64 locked_vm = 0;        // pages of VM_LOCKED areas
-    u32 def_flags = 0;        // VM_LOCKED: for areas to come (mlockall)
-    std::atomic<u32> cpus{0}; // bit n: CPU n has this mm active (TLB shoot-down)
-    u32 map_count = 0;        // areas
-    u32 map_seq = 0;          // changes of `areas`: a fault that slept for a file page looks again
+    std::atomic<u64> rss{0};             // pages
+    u64 total_vm = 0;                    // pages
+    u64 hiwater_vm = 0, hiwater_rss = 0; // highest values so far, pages
+    u64 saved_auxv[AUXV_WORDS] = {};     // the auxiliary vector as execve made it
+    u64 locked_vm = 0;                   // pages of VM_LOCKED areas
+    u32 def_flags = 0;                   // VM_LOCKED: for areas to come (mlockall)
+    std::atomic<u32> cpus{0};            // bit n: CPU n has this mm active (TLB shoot-down)
+    u32 map_count = 0;                   // areas
+    u32 map_seq = 0; // changes of `areas`: a fault that slept for a file page looks again
     u64 def_stack_limit = u64{8} << 20; // RLIMIT_STACK at execve, bytes
     file *exe_file = nullptr;           // the program, referenced (/proc/PID/exe)
 };

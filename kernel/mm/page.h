@@ -27,7 +27,7 @@ struct page {
     void *slab_freelist;
     list_node lru;
 };
-enum page_flag : u8 { PG_BUDDY = 1, PG_SLAB = 2, PG_RESERVED = 4, PG_HEAD = 8 };
+enum page_flag : u8 { PG_BUDDY = 1, PG_SLAB = 2, PG_RESERVED = 4, PG_HEAD = 8, PG_ANON = 16 };
 
 /// 2^order contiguous, naturally aligned frames with one reference; null when out of memory. Any
 /// context.
@@ -42,6 +42,9 @@ page *virt_to_page(const void *v);
 page *phys_to_page(phys_addr_t pa);
 phys_addr_t page_to_phys(const page *p);
 void *page_address(const page *p);
+/// Count a fresh page as anonymous memory of programs until it is freed; how many there are. Any context.
+void set_page_anon(page *p);
+u64 nr_anon_pages();
 /// Convenience: one block by address.
 void *get_free_pages(gfp flags, unsigned order);
 void free_pages(void *v);

@@ -214,6 +214,19 @@ page *alloc_pages(gfp flags, unsigned order)
     return alloc_pages_unchecked(flags, order);
 }
 
+static std::atomic<u64> anon_pages{0};
+
+void set_page_anon(page *p)
+{
+    p->flags |= PG_ANON;
+    anon_pages.fetch_add(1, std::memory_order_relaxed);
+}
+
+u64 nr_anon_pages()
+{
+    return anon_pages.load(std::memory_order_relaxed);
+}
+
 void put_page(page *p)
 {
     if (p->flags & PG_RESERVED) [[unlikely]]
@@ -225,6 +238,8 @@ void put_page(page *p)
             return;
     }
     BUG_ON(p->flags & (PG_BUDDY | PG_SLAB));
+    if (p->flags & PG_ANON)
+        anon_pages.fetch_sub(1, std::memory_order_relaxed);
     unsigned order = p->order;
     p->refs.store(0, std::memory_order_relaxed);
     poison_free(p, PAGE_SIZE << order);

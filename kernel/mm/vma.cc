@@ -63,6 +63,7 @@ void area_link(mm_struct *mm, vm_area *a)
     mm->map_count++;
     mm->map_seq++;
     account_pages(mm, a->flags, a->end - a->start);
+    mm->hiwater_vm = max(mm->hiwater_vm, mm->total_vm);
 }
 
 void area_unlink(mm_struct *mm, vm_area *a)

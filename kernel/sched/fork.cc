@@ -99,10 +99,10 @@ result<void> copy_signal(u64 flags, task_struct *t)
     s->hand = *hand;
     spin_guard<irqsave> g{mine->lock};
     memcpy(s->rlim, mine->rlim, sizeof(s->rlim));
+    s->oom_score_adj = mine->oom_score_adj;
     s->pgrp = mine->pgrp;
     s->session = mine->session;
     s->has_child_subreaper = mine->has_child_subreaper || mine->child_subreaper;
-    s->oom_score_adj = mine->oom_score_adj;
     s->dumpable = mine->dumpable;
     s->owner = t;
     t->signal = s;

@@ -82,6 +82,8 @@ struct signal_state : pinned {
     s16 oom_score_adj = 0;
     u8 dumpable = 1;
     rlimit64 rlim[RLIM_NLIMITS];
+    /// Bytes and calls of read(2), write(2) and their like (/proc/PID/io).
+    std::atomic<u64> io_read{0}, io_written{0}, io_reads{0}, io_writes{0};
     hrtimer real_timer; // setitimer(ITIMER_REAL), alarm
     u64 real_interval = 0;
     task_struct *owner = nullptr;       // group leader, for the timer

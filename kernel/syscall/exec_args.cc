@@ -246,6 +246,8 @@ result<void> create_elf_tables(binprm &b)
     memcpy(w + 1, b.strings, b.argc * sizeof(u64));
     memcpy(w + 1 + b.argc + 1, b.strings + b.argc, b.envc * sizeof(u64));
     fill_auxv(b, w + 1 + b.argc + 1 + b.envc + 1, random_addr, platform_addr);
+    static_assert(2 * AUXV_PAIRS <= AUXV_WORDS);
+    memcpy(b.mm->saved_auxv, w + words - 2 * AUXV_PAIRS, 2 * AUXV_PAIRS * sizeof(u64));
     auto r = mm_write(b.mm, b.p, w, words * sizeof(u64));
     vfree(w);
     b.mm->start_stack = b.p;

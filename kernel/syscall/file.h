@@ -106,6 +106,25 @@ result<void> sys_utimes(user_ptr<const char> name, user_ptr<timeval_abi> times);
 result<void> sys_utime(user_ptr<const char> name, user_ptr<s64> times);
 result<void> sys_futimesat(int dfd, user_ptr<const char> name, user_ptr<timeval_abi> times);
 
+// file_xattr.cc
+result<void> sys_setxattr(user_ptr<const char> path, user_ptr<const char> name,
+                          user_ptr<void> value, u64 size, u32 flags);
+result<void> sys_lsetxattr(user_ptr<const char> path, user_ptr<const char> name,
+                           user_ptr<void> value, u64 size, u32 flags);
+result<void> sys_fsetxattr(int fd, user_ptr<const char> name, user_ptr<void> value, u64 size,
+                           u32 flags);
+result<void> sys_getxattr(user_ptr<const char> path, user_ptr<const char> name,
+                          user_ptr<void> value, u64 size);
+result<void> sys_lgetxattr(user_ptr<const char> path, user_ptr<const char> name,
+                           user_ptr<void> value, u64 size);
+result<void> sys_fgetxattr(int fd, user_ptr<const char> name, user_ptr<void> value, u64 size);
+result<void> sys_listxattr(user_ptr<const char> path, user_ptr<void> list, u64 size);
+result<void> sys_llistxattr(user_ptr<const char> path, user_ptr<void> list, u64 size);
+result<void> sys_flistxattr(int fd, user_ptr<void> list, u64 size);
+result<void> sys_removexattr(user_ptr<const char> path, user_ptr<const char> name);
+result<void> sys_lremovexattr(user_ptr<const char> path, user_ptr<const char> name);
+result<void> sys_fremovexattr(int fd, user_ptr<const char> name);
+
 // epoll.cc
 result<int> sys_epoll_create(int size);
 result<int> sys_epoll_create1(u32 flags);

@@ -3,6 +3,7 @@
 // Locks: i_mutex for the size; the other attributes are single words.
 
 #include "fs/namei.h"
+#include "fs/pseudo.h"
 #include "sched/sched.h"
 #include "syscall/file.h"
 
@@ -78,6 +79,8 @@ result<void> change_mode(const path_ref &p, u32 mode)
     inode *i = p.ino();
     if (read_only(p))
         return error{EROFS};
+    if (i->i_sb && i->i_sb == proc_sb())
+        return error{EPERM}; // modes and owners of /proc say how things are
     if (!inode_owner_or_capable(i))
         return error{EPERM};
     if (!in_group_p(i->gid) && !capable(CAP_FSETID))
@@ -94,6 +97,8 @@ result<void> change_owner(const path_ref &p, u32 uid, u32 gid)
     const task_struct *t = current();
     if (read_only(p))
         return error{EROFS};
+    if (i->i_sb && i->i_sb == proc_sb())
+        return error{EPERM};
     if (!capable(CAP_CHOWN)) {
         bool owner = t->cred.fsuid == i->uid;
         if ((uid != ~0u && (!owner || uid != i->uid)) ||

@@ -54,7 +54,7 @@ constexpr u32 ANON_DEV = mkdev(0, 255);
 
 u64 blocks_of(const inode *i)
 {
-    return s_isreg(i->mode) ? (i->size + PAGE_SIZE - 1) / PAGE_SIZE * (PAGE_SIZE / 512) : 0;
+    return i->nr_pages.load(std::memory_order_relaxed) * (PAGE_SIZE / 512);
 }
 
 result<void> copy_stat(const inode *i, user_ptr<void> buf)

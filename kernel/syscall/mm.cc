@@ -12,6 +12,13 @@ namespace
 {
 constexpr u32 MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4;
 
+/// Whether descriptor `fd` is /dev/zero, whose mappings are anonymous memory.
+bool is_dev_zero(int fd)
+{
+    auto f = fget(fd);
+    return f && s_ischr((*f)->f_inode->mode) && (*f)->f_inode->rdev == mkdev(1, 5);
+}
+
 /// The file of a mapping, checked against what it is opened for.
 result<file_ptr> mappable_file(int fd, u32 prot, u32 *flags)
 {
@@ -45,6 +52,10 @@ result<u64> sys_mmap(u64 addr, u64 len, u32 prot, u32 flags, int fd, u64 off)
     // Linux's VM_READ…EXEC have PROT_READ…EXEC's values.
     if (flags & MAP_ANONYMOUS)
         return do_mmap(mm, addr, len, prot, flags, nullptr, off);
+    if (!len)
+        return fget(fd) ? error{EINVAL} : error{EBADF};
+    if (is_dev_zero(fd)) // as if there were no file (Linux mmap_zero)
+        return do_mmap(mm, addr, len, prot, flags | MAP_ANONYMOUS, nullptr, off);
     file_ptr f = TRY(mappable_file(fd, prot, &flags));
     return do_mmap(mm, addr, len, prot, flags, f.get(), off);
 }

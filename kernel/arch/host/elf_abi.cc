@@ -15,3 +15,9 @@ u64 arch_get_tls()
 {
     return 0;
 }
+
+void arch_describe_cpu(unsigned cpu, void (*row)(void *, const char *, const char *), void *arg)
+{
+    const char digits[] = {static_cast<char>('0' + cpu / 10), static_cast<char>('0' + cpu % 10), 0};
+    row(arg, "processor\t", cpu > 9 ? digits : digits + 1);
+}

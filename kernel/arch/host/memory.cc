@@ -135,6 +135,16 @@ void arch_pgd_free(arch_pgd pgd)
     }
 }
 
+u64 arch_table_pages()
+{
+    return 0;
+}
+
+u64 arch_pgd_pages(arch_pgd)
+{
+    return 0; // a list of mappings, not tables
+}
+
 void arch_flush_tlb(mm_struct *, u64, u64) {}
 void arch_flush_tlb_kernel(u64, u64) {}
 void arch_activate_mm(mm_struct *) {}

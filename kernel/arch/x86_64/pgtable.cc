@@ -13,6 +13,7 @@ const u64 VMALLOC_START = 0xffffc90000000000, VMALLOC_END = 0xffffc97fffe00000;
 const u64 TASK_SIZE = 0x7ffffffff000;
 
 static u64 kernel_pgd;
+static std::atomic<u64> table_pages{0}; // of user halves
 static spinlock kernel_lock{"kernel_pgtable"};
 
 void *phys_to_virt(phys_addr_t p)
@@ -106,6 +107,7 @@ static u64 *walk_alloc(arch_pgd pgd, u64 va)
         u64 *e = &t[pt_index(va, l)];
         if (!*e) {
             page *p = alloc_pages(GFP_ATOMIC | GFP_ZERO, 0);
+            table_pages.fetch_add(p ? 1 : 0, std::memory_order_relaxed);
             if (!p)
                 return nullptr;
             *e = page_to_phys(p) | PTE_P | PTE_W | PTE_A | user;
@@ -222,6 +224,7 @@ u64 arch_next_mapped(arch_pgd pgd, u64 va, u64 end)
 arch_pgd arch_pgd_alloc()
 {
     page *p = alloc_pages(GFP_KERNEL | GFP_ZERO, 0);
+    table_pages.fetch_add(p ? 1 : 0, std::memory_order_relaxed);
     if (!p)
         return 0;
     auto *t = static_cast<u64 *>(page_address(p));
@@ -236,13 +239,34 @@ static void free_tables(u64 *t, unsigned level, unsigned n)
             continue;
         if (level > 1)
             free_tables(table_of(t[i]), level - 1, 512);
+        table_pages.fetch_sub(1, std::memory_order_relaxed);
         put_page(phys_to_page(t[i] & PTE_ADDR));
     }
+}
+
+static u64 count_tables(const u64 *t, unsigned level, unsigned n)
+{
+    u64 pages = 1;
+    for (unsigned i = 0; i < n; i++)
+        if (t[i] & PTE_P)
+            pages += level > 1 ? count_tables(table_of(t[i]), level - 1, 512) : 1;
+    return pages;
+}
+
+u64 arch_table_pages()
+{
+    return table_pages.load(std::memory_order_relaxed);
+}
+
+u64 arch_pgd_pages(arch_pgd pgd)
+{
+    return count_tables(static_cast<const u64 *>(phys_to_virt(pgd)), 3, 256);
 }
 
 void arch_pgd_free(arch_pgd pgd)
 {
     tlb_drop_pgd(pgd);
     free_tables(static_cast<u64 *>(phys_to_virt(pgd)), 3, 256);
+    table_pages.fetch_sub(1, std::memory_order_relaxed);
     put_page(phys_to_page(pgd));
 }

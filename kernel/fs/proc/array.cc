@@ -13,7 +13,8 @@ namespace
 struct task_facts {
     s32 ppid = 0, pgrp = 0, session = 0, tty_nr = 0, tpgid = -1;
     u64 utime = 0, stime = 0, cutime = 0, cstime = 0;
-    u32 threads = 1;
+    u32 threads = 1, queued = 0;
+    u64 sigpending_limit = 0;
     u64 ignored = 0, caught = 0, shared_pending = 0, stack_limit = RLIM_INFINITY;
     u64 vsize = 0, rss = 0, maxrss = 0, start_stack = 0, start_brk = 0, data = 0;
     u64 arg_start = 0, arg_end = 0, env_start = 0, env_end = 0;
@@ -65,6 +66,12 @@ void read_signal_state(task_struct *t, task_facts *f)
     f->cstime = s->cstime;
     f->stack_limit = s->rlim[RLIMIT_STACK].cur;
     f->shared_pending = s->shared.mask;
+    f->sigpending_limit = s->rlim[RLIMIT_SIGPENDING].cur;
+    spin_guard<plain> signals{s->lock};
+    for (const sigqueue &q : s->shared.queue)
+        f->queued += q.info.signo != 0;
+    for (const sigqueue &q : t->sig.pending.queue)
+        f->queued += q.info.signo != 0;
     for (unsigned i = 0; i < NSIG; i++) {
         u64 h = s->hand->action[i].handler;
         f->ignored |= h == SIG_IGN ? u64{1} << i : 0;
@@ -106,7 +113,9 @@ void show_pid_stat(seq_file *m, task_struct *t)
 {
     task_facts f = collect(t);
     seq_printf(m, "%d (%s) %c %d %d %d %d %d %u 0 0 0 0", t->pid, t->comm, state_char(t), f.ppid,
-               f.pgrp, f.session, f.tty_nr, f.tpgid, t->flags & PF_KTHREAD ? 0x200000u : 0x400000u);
+               f.pgrp, f.session, f.tty_nr, f.tpgid,
+               (t->flags & PF_KTHREAD ? 0x200000u : 0x400000u) |
+                   (t->flags & PF_FORKNOEXEC ? 0x40u : 0));
     for (u64 ns : {f.utime, f.stime, f.cutime, f.cstime})
         seq_printf(m, " %llu", ull(ns / NSEC_PER_TICK));
     seq_printf(m, " %d %d %u 0 %llu %llu %llu %llu", 20 + t->nice, t->nice, f.threads,
@@ -165,24 +174,18 @@ void show_pid_status(seq_file *m, task_struct *t)
                state_name(state_char(t)), t->tgid, t->pid, f.ppid);
     show_ids(m, t);
     seq_printf(m, "FDSize:\t%u\nGroups:\t\n", fd_size);
-    if (f.vsize)
-        seq_printf(m, "VmSize:\t%8llu kB\nVmRSS:\t%8llu kB\nVmData:\t%8llu kB\n",
-                   ull(f.vsize >> 10), ull(f.rss * (PAGE_SIZE >> 10)), ull(f.data >> 10));
-    seq_printf(m, "Threads:\t%u\n", f.threads);
+    show_memory_sizes(m, t);
+    seq_printf(m, "Threads:\t%u\nSigQ:\t%u/%llu\n", f.threads, f.queued, ull(f.sigpending_limit));
     seq_printf(m,
                "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%"
                "016llx\n",
                ull(t->sig.pending.mask), ull(f.shared_pending), ull(t->sig.blocked), ull(f.ignored),
                ull(f.caught));
+    seq_printf(m, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\n",
+               ull(t->cred.cap_inheritable), ull(t->cred.cap_permitted), ull(t->cred.cap_effective),
+               ull(t->cred.cap_bset));
     show_cpus(m, t->cpus_allowed);
+    seq_puts(m, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
     seq_printf(m, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
                ull(t->nvcsw.load()), ull(t->nivcsw.load()));
-}
-
-void show_pid_statm(seq_file *m, task_struct *t)
-{
-    task_facts f;
-    read_mm(t, &f);
-    seq_printf(m, "%llu %llu 0 0 0 %llu 0\n", ull(f.vsize / PAGE_SIZE), ull(f.rss),
-               ull(f.data / PAGE_SIZE));
 }

@@ -56,11 +56,6 @@ inode *proc_pid_inode(const proc_pid &p, u32 mode, const inode_operations *iop,
 
 namespace
 {
-void show_comm(seq_file *m, task_struct *t)
-{
-    seq_printf(m, "%s\n", t->comm);
-}
-
 /// Where a sleeping task waits; "0" if it does not.
 void show_wchan(seq_file *m, task_struct *t)
 {
@@ -120,57 +115,58 @@ void show_limits(seq_file *m, task_struct *t)
             else
                 seq_printf(m, "%-20llu ", ull(v));
         }
-        seq_printf(m, "%-10s\n", l.unit);
+        if (*l.unit)
+            seq_printf(m, "%-10s\n", l.unit);
+        else
+            seq_putc(m, '\n');
     }
 }
 
-void show_oom_score_adj(seq_file *m, task_struct *t)
+void show_mounts_of(seq_file *m, task_struct *t, void (*show)(seq_file *, const path &))
 {
-    spin_guard<irqsave> g{tasklist_lock};
-    seq_printf(m, "%d\n", t->signal ? t->signal->oom_score_adj : 0);
-}
-
-/// A decimal number of -1000…1000; less than before needs a right.
-int store_oom_score_adj(task_struct *t, const char *text)
-{
-    bool minus = *text == '-';
-    int v = 0;
-    for (text += minus; *text >= '0' && *text <= '9' && v <= 1000; text++)
-        v = v * 10 + (*text - '0');
-    if ((*text && *text != '\n') || v > 1000)
-        return -EINVAL;
-    v = minus ? -v : v;
-    spin_guard<irqsave> g{tasklist_lock};
-    if (!t->signal)
-        return -ESRCH;
-    if (v < t->signal->oom_score_adj && !capable(CAP_SYS_RESOURCE))
-        return -EACCES;
-    t->signal->oom_score_adj = static_cast<s16>(v);
-    return 0;
-}
-
-void show_oom_score(seq_file *m, task_struct *t)
-{
-    u64 points, total = page_alloc_stats().total;
-    {
-        spin_guard<irqsave> g{tasklist_lock};
-        points = t->flags & PF_KTHREAD ? 0 : oom_badness(t);
+    path root, pwd;
+    if (!task_fs_paths(t, &root, &pwd)) {
+        m->error = EINVAL;
+        return;
     }
-    seq_printf(m, "%llu\n", ull(points * 1000 / max(total, u64{1})));
+    show(m, root);
+    path_put(root);
+    path_put(pwd);
+}
+void show_pid_mounts(seq_file *m, task_struct *t)
+{
+    show_mounts_of(m, t, show_mounts);
+}
+void show_pid_mountinfo(seq_file *m, task_struct *t)
+{
+    show_mounts_of(m, t, show_mountinfo);
+}
+void show_pid_mountstats(seq_file *m, task_struct *t)
+{
+    show_mounts_of(m, t, show_mountstats);
 }
 
 const proc_pid_file pid_files[] = {
-    {"oom_score", 0444, show_oom_score},
-    {"oom_score_adj", 0644, show_oom_score_adj, store_oom_score_adj},
-    {"stat", 0444, show_pid_stat},
+    {"environ", 0400, show_pid_environ},
+    {"auxv", 0400, show_pid_auxv},
     {"status", 0444, show_pid_status},
-    {"statm", 0444, show_pid_statm},
-    {"comm", 0444, show_comm},
-    {"cmdline", 0444, show_pid_cmdline},
-    {"wchan", 0444, show_wchan},
-    {"syscall", 0400, show_syscall},
-    {"maps", 0444, show_pid_maps},
+    {"personality", 0400, show_pid_personality},
     {"limits", 0444, show_limits},
+    {"comm", 0644, show_pid_comm, store_pid_comm},
+    {"syscall", 0400, show_syscall},
+    {"cmdline", 0444, show_pid_cmdline},
+    {"stat", 0444, show_pid_stat},
+    {"statm", 0444, show_pid_statm},
+    {"maps", 0444, show_pid_maps},
+    {"mounts", 0444, show_pid_mounts},
+    {"mountinfo", 0444, show_pid_mountinfo},
+    {"mountstats", 0400, show_pid_mountstats},
+    {"smaps", 0444, show_pid_smaps},
+    {"wchan", 0444, show_wchan},
+    {"oom_score", 0444, show_pid_oom_score},
+    {"oom_adj", 0644, show_pid_oom_adj, store_pid_oom_adj},
+    {"oom_score_adj", 0644, show_pid_oom_score_adj, store_pid_oom_score_adj},
+    {"io", 0400, show_pid_io},
 };
 
 /// The inode data of a text file of a process: what seq_file needs first.
@@ -192,13 +188,13 @@ void show_pid_text(seq_file *m)
     put_task(t);
 }
 
-int store_pid_text(char *text, size_t, void *private_data)
+int store_pid_text(char *text, size_t n, void *private_data)
 {
     auto *p = static_cast<pid_text *>(private_data);
     task_struct *t = get_proc_task(p->who);
     if (!t)
         return -ESRCH;
-    int r = p->file->store(t, text);
+    int r = p->file->store(t, text, n);
     put_task(t);
     return r;
 }
@@ -218,11 +214,12 @@ inode *pid_text_inode(const proc_pid &who, const proc_pid_file &file)
 result<path> follow_exe(inode *i)
 {
     task_struct *t = get_proc_task(pid_of(i));
-    mm_struct *mm = t ? get_task_mm(t) : nullptr;
+    bool allowed = t && may_access_task(t);
+    mm_struct *mm = allowed ? get_task_mm(t) : nullptr;
     if (t)
         put_task(t);
     if (!mm)
-        return error{ENOENT};
+        return error{t && !allowed ? EACCES : ENOENT};
     file *f = mm->exe_file;
     path p = f ? path{f->f_mnt, f->f_dentry} : path{};
     path_get(p);
@@ -236,11 +233,12 @@ result<path> follow_fs(inode *i, bool want_root)
 {
     task_struct *t = get_proc_task(pid_of(i));
     path root, pwd;
-    bool ok = t && task_fs_paths(t, &root, &pwd);
+    bool allowed = t && may_access_task(t);
+    bool ok = allowed && task_fs_paths(t, &root, &pwd);
     if (t)
         put_task(t);
     if (!ok)
-        return error{ENOENT};
+        return error{t && !allowed ? EACCES : ENOENT};
     path_put(want_root ? pwd : root);
     return want_root ? root : pwd;
 }
@@ -433,7 +431,27 @@ result<size_t> self_readlink(inode *, char *buf, size_t n)
     memcpy(buf, text, len);
     return len;
 }
+/// /proc/thread-self: the same for the thread.
+result<size_t> thread_self_readlink(inode *, char *buf, size_t n)
+{
+    char text[32];
+    const task_struct *t = current();
+    auto len = static_cast<size_t>(snprintf(text, sizeof text, "%d/task/%d", t->tgid, t->pid));
+    len = min(len, n);
+    memcpy(buf, text, len);
+    return len;
+}
 const inode_operations self_iops{.readlink = self_readlink};
+const inode_operations thread_self_iops{.readlink = thread_self_readlink};
+
+int add_link(const char *name, const inode_operations *iops)
+{
+    inode *i = new_inode(proc_sb(), S_IFLNK | 0777);
+    if (!i)
+        return -ENOMEM;
+    i->i_op = iops;
+    return pseudo_add(proc_sb(), name, i);
+}
 } // namespace
 
 int proc_pid_init()
@@ -441,9 +459,7 @@ int proc_pid_init()
     inode *root = proc_sb()->root->d_inode;
     root->i_op = &root_dir_iops;
     root->i_fop = &root_dir_fops;
-    inode *self = new_inode(proc_sb(), S_IFLNK | 0777);
-    if (!self)
-        return -ENOMEM;
-    self->i_op = &self_iops;
-    return pseudo_add(proc_sb(), "self", self);
+    int err = add_link("self", &self_iops);
+    err |= add_link("thread-self", &thread_self_iops);
+    return err | pseudo_symlink(proc_sb(), "mounts", "self/mounts");
 }

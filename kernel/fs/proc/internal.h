@@ -25,8 +25,7 @@ struct proc_pid_file {
     const char *name;
     u32 mode;
     void (*show)(seq_file *m, task_struct *t);
-    /// Text written to it, NUL-terminated: 0 or -errno. Null: it is not writable.
-    int (*store)(task_struct *t, const char *text) = nullptr;
+    int (*store)(task_struct *t, char *text, size_t n) = nullptr; // 0 or -errno
 };
 
 /// A directory, link or file made on demand, as a dentry that is in no tree. Takes over the inode's reference. ENOMEM.
@@ -52,9 +51,42 @@ void show_pid_status(seq_file *m, task_struct *t);
 void show_pid_statm(seq_file *m, task_struct *t);
 void show_pid_cmdline(seq_file *m, task_struct *t);
 void show_pid_maps(seq_file *m, task_struct *t);
+/// One area as copied out of an mm; `f` has a reference.
+struct area_copy {
+    u64 start, end, pgoff;
+    u32 flags;
+    file *f;
+};
+/// Its line of maps and smaps. `buf` has room for a path.
+void show_area(seq_file *m, const area_copy &a, const mm_struct *mm, const path &root, char *buf);
+// task_smaps.cc: smaps, statm, and the Vm… lines of status
+void show_pid_smaps(seq_file *m, task_struct *t);
+void show_memory_sizes(seq_file *m, task_struct *t);
+// base_text.cc
+struct io_counts {
+    u64 rchar = 0, wchar = 0, syscr = 0, syscw = 0;
+};
+/// Whether the current task may look into another (Linux ptrace_may_access): itself, user 0, or the same user in every id.
+bool may_access_task(const task_struct *t);
+void show_pid_environ(seq_file *m, task_struct *t);
+void show_pid_auxv(seq_file *m, task_struct *t);
+void show_pid_personality(seq_file *m, task_struct *t);
+void show_pid_io(seq_file *m, task_struct *t);
+void show_pid_oom_score(seq_file *m, task_struct *t);
+void show_pid_oom_score_adj(seq_file *m, task_struct *t);
+int store_pid_oom_score_adj(task_struct *t, char *text, size_t n);
+void show_pid_oom_adj(seq_file *m, task_struct *t);
+int store_pid_oom_adj(task_struct *t, char *text, size_t n);
+void show_pid_comm(seq_file *m, task_struct *t);
+int store_pid_comm(task_struct *t, char *text, size_t n);
 // base_fd.cc
 extern const inode_operations proc_fd_dir_iops, proc_fdinfo_dir_iops;
 extern const file_operations proc_fd_dir_fops, proc_fdinfo_dir_fops;
+/// Where memory is, pages; tasks: kernel stacks.
+struct memory_report {
+    u64 total, free, slab, shmem, anonymous, mapped, page_tables, tasks;
+};
+memory_report memory_now();
 // root.cc: operations of /proc itself and of "task" directories are set up here.
 int proc_stat_init();
 int proc_irq_init();

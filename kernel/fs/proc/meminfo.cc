@@ -2,52 +2,73 @@
 // /proc/meminfo, buddyinfo, slabinfo, vmstat's basics. Linux: fs/proc/meminfo.c, mm/vmstat.c, mm/slab_common.c. Process context.
 
 #include "fs/proc/internal.h"
+#include "mm/mm.h"
 
 namespace
 {
 constexpr u64 KB_PER_PAGE = PAGE_SIZE / 1024;
-
-struct memory_sums {
-    u64 slab_pages = 0, rss_pages = 0, tasks = 0;
-};
-
-memory_sums sum_memory()
-{
-    memory_sums s;
-    for_each_slab(
-        [](const slab_stats &c, void *arg) {
-            static_cast<memory_sums *>(arg)->slab_pages += c.num_slabs * c.pagesperslab;
-        },
-        &s);
-    for_each_task([](task_struct *, void *arg) { static_cast<memory_sums *>(arg)->tasks++; }, &s);
-    return s;
-}
 
 void row(seq_file *m, const char *name, u64 kb)
 {
     seq_printf(m, "%-15s %8llu kB\n", name, ull(kb));
 }
 
-/// Lines whose subject does not exist here (swap, disks) are 0, so that readers find what they expect.
+/// Pages that programs may still get: all that is not free is in use (there is no cache to shrink).
+u64 commit_limit(const memory_report &r)
+{
+    return r.total * 50 / 100; // vm.overcommit_ratio, no swap
+}
+
+u64 committed_pages()
+{
+    u64 sum = 0;
+    for_each_task(
+        [](task_struct *t, void *arg) {
+            spin_guard<plain> g{t->pi_lock}; // against exit, as get_task_mm()
+            if (t->mm && t->group_leader == t)
+                *static_cast<u64 *>(arg) += read_once(t->mm->total_vm);
+        },
+        &sum);
+    return sum;
+}
+
+/// Lines whose subject does not exist here (swap, disks) are 0, so that readers find what they expect. There are no lists by age: anonymous
+/// pages count as active, files' pages (all of them tmpfs's) as inactive.
 void show_meminfo(seq_file *m)
 {
-    page_stats p = page_alloc_stats();
-    memory_sums s = sum_memory();
-    u64 cached = ramfs_pages() * KB_PER_PAGE, slab = s.slab_pages * KB_PER_PAGE;
-    row(m, "MemTotal:", p.total * KB_PER_PAGE);
-    row(m, "MemFree:", p.free * KB_PER_PAGE);
-    row(m, "Buffers:", 0);
-    row(m, "Cached:", cached);
-    row(m, "SwapCached:", 0);
-    row(m, "SwapTotal:", 0);
-    row(m, "SwapFree:", 0);
-    row(m, "Dirty:", 0);
-    row(m, "Writeback:", 0);
-    row(m, "Shmem:", cached);
-    row(m, "Slab:", slab);
-    row(m, "SReclaimable:", 0);
-    row(m, "SUnreclaim:", slab);
-    row(m, "KernelStack:", s.tasks * THREAD_SIZE / 1024);
+    memory_report r = memory_now();
+    auto pages = [&](const char *name, u64 n) { row(m, name, n * KB_PER_PAGE); };
+    pages("MemTotal:", r.total);
+    pages("MemFree:", r.free);
+    pages("MemAvailable:", r.free);
+    pages("Buffers:", 0);
+    pages("Cached:", r.shmem);
+    pages("SwapCached:", 0);
+    pages("Active:", r.anonymous);
+    pages("Inactive:", r.shmem);
+    pages("Active(anon):", r.anonymous);
+    pages("Inactive(anon):", r.shmem);
+    pages("Active(file):", 0);
+    pages("Inactive(file):", 0);
+    pages("Unevictable:", 0);
+    pages("Mlocked:", 0);
+    pages("SwapTotal:", 0);
+    pages("SwapFree:", 0);
+    pages("Dirty:", 0);
+    pages("Writeback:", 0);
+    pages("AnonPages:", r.anonymous);
+    pages("Mapped:", r.mapped);
+    pages("Shmem:", r.shmem);
+    pages("Slab:", r.slab);
+    pages("SReclaimable:", 0);
+    pages("SUnreclaim:", r.slab);
+    row(m, "KernelStack:", r.tasks * THREAD_SIZE / 1024);
+    pages("PageTables:", r.page_tables);
+    pages("NFS_Unstable:", 0);
+    pages("Bounce:", 0);
+    pages("WritebackTmp:", 0);
+    pages("CommitLimit:", commit_limit(r));
+    pages("Committed_AS:", committed_pages());
     row(m, "VmallocTotal:", (VMALLOC_END - VMALLOC_START) / 1024);
 }
 
@@ -78,6 +99,33 @@ void show_slabinfo(seq_file *m)
         m);
 }
 } // namespace
+
+memory_report memory_now()
+{
+    page_stats p = page_alloc_stats();
+    memory_report r{p.total, p.free, 0, ramfs_pages(), nr_anon_pages(), 0, arch_table_pages(), 0};
+    for_each_slab(
+        [](const slab_stats &c, void *arg) {
+            static_cast<memory_report *>(arg)->slab += c.num_slabs * c.pagesperslab;
+        },
+        &r);
+    u64 resident = 0;
+    struct sums {
+        u64 *resident, *tasks;
+    } s{&resident, &r.tasks};
+    for_each_task(
+        [](task_struct *t, void *arg) {
+            auto *x = static_cast<sums *>(arg);
+            ++*x->tasks;
+            spin_guard<plain> g{t->pi_lock};
+            if (t->mm && t->group_leader == t)
+                *x->resident += t->mm->rss.load(std::memory_order_relaxed);
+        },
+        &s);
+    // A page that several programs map counts once in `shmem`, so no more than that can be mapped.
+    r.mapped = min(r.shmem, resident > r.anonymous ? resident - r.anonymous : 0);
+    return r;
+}
 
 int proc_mem_init()
 {

@@ -107,7 +107,6 @@ int proc_init()
     err |= proc_irq_init();
     err |= proc_mem_init();
     err |= proc_create("filesystems", show_filesystems);
-    err |= proc_create("mounts", show_mounts);
     err |= proc_create("devices", show_devices);
     err |= proc_create("kallsyms", show_kallsyms);
     err |= proc_kmsg_init();

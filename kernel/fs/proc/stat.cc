@@ -145,8 +145,16 @@ void show_cmdline(seq_file *m)
 
 void show_cpuinfo(seq_file *m)
 {
-    for (unsigned cpu = 0; cpu < num_online_cpus(); cpu++)
-        seq_printf(m, "processor\t: %u\n\n", cpu);
+    for (unsigned cpu = 0; cpu < num_online_cpus(); cpu++) {
+        arch_describe_cpu(
+            cpu,
+            [](void *arg, const char *name, const char *value) {
+                seq_printf(static_cast<seq_file *>(arg), "%s:%s%s\n", name, *value ? " " : "",
+                           value);
+            },
+            m);
+        seq_putc(m, '\n');
+    }
 }
 } // namespace
 

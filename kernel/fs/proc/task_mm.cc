@@ -27,11 +27,6 @@ void show_pid_cmdline(seq_file *m, task_struct *t)
 
 namespace
 {
-struct area_copy {
-    u64 start, end, pgoff;
-    u32 flags;
-    file *f;
-};
 struct area_list {
     area_copy *area;
     unsigned n, max;
@@ -46,6 +41,8 @@ void copy_area(const vm_area &a, void *arg)
         get_file(a.vm_file);
     l->area[l->n++] = {a.start, a.end, a.pgoff, a.flags, a.vm_file};
 }
+
+} // namespace
 
 void show_area(seq_file *m, const area_copy &a, const mm_struct *mm, const path &root, char *buf)
 {
@@ -68,7 +65,6 @@ void show_area(seq_file *m, const area_copy &a, const mm_struct *mm, const path 
     }
     seq_putc(m, '\n');
 }
-} // namespace
 
 void show_pid_maps(seq_file *m, task_struct *t)
 {
