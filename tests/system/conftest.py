@@ -20,6 +20,7 @@ from softnet.shell import Failed  # noqa: E402
 
 def pytest_addoption(parser):
     """Our options."""
+    parser.addoption("--calibrate", action="store_true", help="let the stock Linux guest say anew what the judges' cases are")
     parser.addoption("--stock-linux", action="store_true", help="run against a stock Linux guest (out/linux)")
 
 
