@@ -114,6 +114,9 @@ def judge_python(kind, directory):
 
 
 ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python}
+# Those whose verdict a run must bear out. The others are run by name (-k kselftest): their failures are not sorted into excused and
+# wrong yet, and python has no list of Linux's passes.
+HELD = ("nolibc", "ash")
 
 
 def excuses(judge):
@@ -132,6 +135,8 @@ def excuses(judge):
 @pytest.mark.parametrize("judge", ALL)
 def test_judge(judge, request, tmp_path):
     """Softnet passes what the stock Linux guest passes, but for what is excused."""
+    if judge not in HELD and judge not in request.config.getoption("-k"):
+        pytest.skip(f"{judge} is not held to its list yet; run it with -k {judge}")
     listing = JUDGES / "linux" / f"{judge}.txt"
     if request.config.getoption("--calibrate"):
         found, text, _ = ALL[judge]("linux", tmp_path)

@@ -94,11 +94,12 @@ void write_options(be32 *p, const out_options &o, tcp_sock *tp)
         auto put = [&](const tcp_sack_block &b) {
             *p++ = htonl(b.start_seq);
             *p++ = htonl(b.end_seq);
-            left--;
         };
-        if (tp->rx_opt.dsack)
+        if (tp->rx_opt.dsack) {
             put(tp->duplicate_sack[0]);
-        for (unsigned i = 0; left; i++)
+            left--;
+        }
+        for (unsigned i = 0; i < left; i++)
             put(tp->selective_acks[i]);
         tp->rx_opt.dsack = 0;
     }
