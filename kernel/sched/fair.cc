@@ -23,11 +23,13 @@ u32 task_weight(const task_struct *p)
     return p->policy == SCHED_IDLE ? IDLE_LOAD : nice_weight(p->nice);
 }
 
+/// Time as the fair class counts it; a real-time task's weight says nothing about it.
 static u64 weighted(u64 delta, const task_struct *p)
 {
-    if (p->nice == 0 && p->policy != SCHED_IDLE) [[likely]]
+    u32 weight = p->nice == 0 && p->policy != SCHED_IDLE ? 0 : task_weight(p);
+    if (!weight) [[likely]]
         return delta;
-    return delta * NICE_0_LOAD / task_weight(p);
+    return delta * NICE_0_LOAD / weight;
 }
 
 static bool vruntime_before(u64 a, u64 b)

@@ -81,6 +81,11 @@ class Guest:
         """Write one line to a file in the guest."""
         self.sh(f"echo '{text}' > {path}")
 
+    def kernel_log(self):
+        """The kernel's log without the times: the console's reader drops lines that look like the kernel's."""
+        self.sh("busybox dmesg > /tmp/kernel_log", 60)
+        return self.sh(r"busybox sed 's/^[^]]*\] *//' /tmp/kernel_log", 60)
+
     def exists(self, path):
         """Whether a file can be opened in the guest."""
         return self.status(f"cat {path} > /dev/null")[0] == 0

@@ -31,7 +31,7 @@ def test_out_of_memory(guests):
         status, output = guest.status("eatmemory", 120)
         assert status == 0 and "the eater: signal 9" in output, output
         assert guest.echo(b"still here") == b"still here"
-        log = guest.sh("dmesg")
+        log = guest.kernel_log()
         assert "Out of memory: Kill process" in log and "(eatmemory) score" in log
         assert "Killed process" in log
     finally:

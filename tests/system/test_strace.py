@@ -5,10 +5,8 @@ import re
 
 
 def log_of(guest):
-    """The strace lines of the kernel's log: [(pid, text)]. Without their times: the console's reader drops log lines."""
-    guest.sh("busybox dmesg > /tmp/dmesg", 60)
-    log = guest.sh(r"busybox sed -n 's/^.*\[pid /[pid /p' /tmp/dmesg", 60)
-    lines = re.findall(r"\[pid (\d+)\] ([a-z].*)$", log, re.M)
+    """The strace lines of the kernel's log: [(pid, text)]."""
+    lines = re.findall(r"\[pid (\d+)\] ([a-z].*)$", guest.kernel_log(), re.M)
     return [(int(pid), text.rstrip()) for pid, text in lines]
 
 
