@@ -243,9 +243,8 @@ void cpu_limit_changed(signal_state *s)
 {
     const rlimit64 &l = s->rlim[RLIMIT_CPU];
     u64 first = min(l.cur, l.max);
-    s->cpu_limit_next = first > KTIME_MAX / NSEC_PER_SEC // RLIM_INFINITY is more, too
-                            ? 0
-                            : max(first, u64{1}) * NSEC_PER_SEC;
+    // RLIM_INFINITY is beyond what the clock can say, too.
+    s->cpu_limit_next = first > KTIME_MAX / NSEC_PER_SEC ? 0 : max(first, u64{1}) * NSEC_PER_SEC;
     update_cpu_ticks(s);
 }
 

@@ -183,7 +183,7 @@ bool tcp4_gro_receive(napi_struct *napi, sk_buff *skb)
     }
     if (!h.payload || h.flags != TCPHDR_ACK)
         return false;
-    if (napi->gro_count >= GRO_MAX_FLOWS)
+    if (napi->gro_count >= GRO_MAX_FLOWS && napi->gro_list)
         unlink_and_complete(napi, &napi->gro_list);
     keep(napi, skb, h);
     return true;
