@@ -483,7 +483,7 @@ bool never_returns(const char *name)
 {
     const syscall_entry &e = syscall_table.entry[nr];
     const char *kinds = formats.of[nr].letters;
-    u64 args[6];
+    u64 args[6] = {};
     unsigned out = 6; // the buffer that the call fills, if any
     text_line l;
     l.add("%s(", e.name);

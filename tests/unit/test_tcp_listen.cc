@@ -342,7 +342,7 @@ static void bad_headers_are_counted(void *)
     // Options that lie about their length do no harm.
     static constexpr u8 evil[][8] = {{2, 0, 0, 0}, {2, 1, 0, 0}, {8, 255, 0, 0}, {3, 3},
                                      {5, 10, 0},   {1, 1, 1, 2}, {2, 4, 0, 0},   {0, 2, 4, 5}};
-    for (u16 i = 0; i < sizeof evil / sizeof evil[0]; i++) {
+    for (size_t i = 0; i < sizeof evil / sizeof evil[0]; i++) {
         peer q{static_cast<u16>(40110 + i), 5017};
         s = q.make(S);
         memcpy(s.opt, evil[i], 8);
