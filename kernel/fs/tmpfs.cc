@@ -122,7 +122,7 @@ result<void> tmpfs_mount_options(super_block *sb, const char *data)
 void tmpfs_show_options(seq_file *m, super_block *sb)
 {
     const inode *root = sb->root->d_inode;
-    auto kb = [](u64 pages) { return static_cast<unsigned long long>(pages * (PAGE_SIZE / 1024)); };
+    auto kb = [](u64 pages) { return static_cast<unsigned long long>(pages) * (PAGE_SIZE / 1024); };
     if (sb->max_pages != default_limit())
         seq_printf(m, ",size=%lluk", kb(sb->max_pages));
     if (sb->max_inodes != default_limit())
