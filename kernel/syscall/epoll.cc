@@ -6,17 +6,11 @@
 #include "mm/uaccess.h"
 #include "sched/signal.h"
 #include "syscall/file.h"
+#include "syscall/timeout.h"
 
 namespace
 {
-constexpr u64 FOREVER = ~u64{0};
 constexpr int EP_MAX_EVENTS = 0x7fffffff / static_cast<int>(sizeof(epoll_event));
-
-u64 deadline(u64 ns)
-{
-    u64 at;
-    return __builtin_add_overflow(ktime_get(), ns, &at) ? FOREVER : at;
-}
 
 u64 deadline_ms(int timeout_ms)
 {
@@ -80,16 +74,6 @@ result<int> sys_epoll_pwait(int epfd, user_ptr<epoll_event> events, int max, int
 result<int> sys_epoll_pwait2(int epfd, user_ptr<epoll_event> events, int max,
                              user_ptr<timespec64_abi> timeout, u64 sigmask, u64 sigsetsize)
 {
-    u64 expires = FOREVER;
-    if (timeout) {
-        timespec64_abi t;
-        TRY_VOID(get_user(t, timeout));
-        if (t.sec < 0 || t.nsec < 0 || t.nsec >= static_cast<s64>(NSEC_PER_SEC))
-            return error{EINVAL};
-        if (!t.sec && !t.nsec)
-            expires = 0;
-        else if (static_cast<u64>(t.sec) < FOREVER / NSEC_PER_SEC - 1)
-            expires = deadline(static_cast<u64>(t.sec) * NSEC_PER_SEC + static_cast<u64>(t.nsec));
-    }
+    u64 expires = TRY(read_timeout(timeout, &timespec64_abi::nsec, 1));
     return pwait(epfd, events, max, expires, sigmask, sigsetsize);
 }
