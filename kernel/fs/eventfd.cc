@@ -2,6 +2,7 @@
 // eventfd: a counter to wait on. Linux: fs/eventfd.c. Process context. Lock: eventfd_ctx.wq.lock, as wake-ups come with it held.
 
 #include "fs/eventfd.h"
+#include "fs/file.h"
 #include "fs/seq_file.h"
 #include "sched/sched.h"
 
@@ -120,16 +121,9 @@ result<int> do_eventfd(u32 count, u32 flags)
         return error{ENOMEM};
     c->count = count;
     c->semaphore = flags & EFD_SEMAPHORE;
-    auto f =
-        anon_inode_getfile("anon_inode:[eventfd]", &eventfd_fops, c, O_RDWR | (flags & O_NONBLOCK));
-    if (!f) {
+    auto fd = anon_inode_getfd("anon_inode:[eventfd]", &eventfd_fops, c,
+                               O_RDWR | (flags & (O_NONBLOCK | O_CLOEXEC)));
+    if (!fd)
         kdelete(c);
-        return f.fail();
-    }
-    auto fd = get_unused_fd_flags(flags & O_CLOEXEC);
-    if (fd)
-        fd_install(*fd, *f);
-    else
-        fput(*f);
     return fd;
 }

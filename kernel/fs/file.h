@@ -6,6 +6,10 @@
 
 /// RLIMIT_NOFILE of the current process, at most /proc/sys/fs/nr_open; 1024 for kernel threads.
 u64 rlimit_nofile();
+/// A descriptor for a new anonymous file with `ops` (flags: O_RDWR…, O_NONBLOCK, O_CLOEXEC). ENFILE, EMFILE, ENOMEM; private_data is
+/// then the caller's to free. Linux anon_inode_getfd.
+result<int> anon_inode_getfd(const char *name, const file_operations *ops, void *private_data,
+                             u32 flags);
 /// close(2): EBADF.
 result<void> close_fd(unsigned fd);
 /// Make `fd` refer to `file` (a new reference is taken), closing what it was (dup2). EBADF: beyond the limit.

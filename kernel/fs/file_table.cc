@@ -2,6 +2,7 @@
 // Open files: the "filp" cache, reference counts, the system-wide limit. Linux: fs/file_table.c. Process context.
 
 #include "fs/eventpoll.h"
+#include "fs/file.h"
 #include "fs/internal.h"
 #include "lib/string.h"
 
@@ -95,6 +96,19 @@ result<file *> anon_inode_getfile(const char *name, const file_operations *ops, 
         return f.fail();
     (*f)->private_data = private_data;
     return *f;
+}
+
+result<int> anon_inode_getfd(const char *name, const file_operations *ops, void *private_data,
+                             u32 flags)
+{
+    int fd = TRY(get_unused_fd_flags(flags & O_CLOEXEC));
+    auto f = anon_inode_getfile(name, ops, private_data, flags & ~O_CLOEXEC);
+    if (!f) {
+        put_unused_fd(fd);
+        return f.fail();
+    }
+    fd_install(fd, *f);
+    return fd;
 }
 
 void files_init()

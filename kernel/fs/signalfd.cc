@@ -3,6 +3,7 @@
 // is one word; signals are taken under the process's signal lock.
 
 #include "fs/signalfd.h"
+#include "fs/file.h"
 #include "fs/seq_file.h"
 #include "lib/string.h"
 #include "sched/signal.h"
@@ -137,16 +138,9 @@ result<int> do_signalfd(int fd, u64 mask, u32 flags)
     auto *c = knew<signalfd_ctx>(GFP_KERNEL, signalfd_ctx{mask});
     if (!c)
         return error{ENOMEM};
-    auto f = anon_inode_getfile("anon_inode:[signalfd]", &signalfd_fops, c,
-                                O_RDWR | (flags & O_NONBLOCK));
-    if (!f) {
+    auto new_fd = anon_inode_getfd("anon_inode:[signalfd]", &signalfd_fops, c,
+                                   O_RDWR | (flags & (O_NONBLOCK | O_CLOEXEC)));
+    if (!new_fd)
         kdelete(c);
-        return f.fail();
-    }
-    auto made = get_unused_fd_flags(flags & O_CLOEXEC);
-    if (made)
-        fd_install(*made, *f);
-    else
-        fput(*f);
-    return made;
+    return new_fd;
 }

@@ -3,6 +3,7 @@
 // (irqsave). After an expiry the timer stands still; whoever reads starts a periodic one again and learns of what was missed.
 
 #include "fs/timerfd.h"
+#include "fs/file.h"
 #include "fs/seq_file.h"
 #include "sched/sched.h"
 
@@ -193,17 +194,10 @@ result<int> do_timerfd_create(s32 clock, u32 flags)
     if (!c)
         return error{ENOMEM};
     c->clock = clock;
-    auto f =
-        anon_inode_getfile("anon_inode:[timerfd]", &timerfd_fops, c, O_RDWR | (flags & O_NONBLOCK));
-    if (!f) {
+    auto fd = anon_inode_getfd("anon_inode:[timerfd]", &timerfd_fops, c,
+                               O_RDWR | (flags & (O_NONBLOCK | O_CLOEXEC)));
+    if (!fd)
         kdelete(c);
-        return f.fail();
-    }
-    auto fd = get_unused_fd_flags(flags & O_CLOEXEC);
-    if (fd)
-        fd_install(*fd, *f);
-    else
-        fput(*f);
     return fd;
 }
 
