@@ -6,6 +6,7 @@
 
 #include "fs/file.h"
 #include "lib/string.h"
+#include "mm/vmalloc.h"
 #include "sched/rcu.h"
 #include "sched/signal.h"
 
@@ -33,20 +34,35 @@ void set_bit(u64 *map, unsigned n, bool on)
     map[n / 64] = on ? map[n / 64] | bit : map[n / 64] & ~bit;
 }
 
+/// Tables up to this size are one block of memory, larger ones need not be (Linux alloc_fdmem: PAGE_ALLOC_COSTLY_ORDER).
+constexpr size_t LARGEST_BLOCK = 8 * PAGE_SIZE;
+
+void *table_alloc(size_t size)
+{
+    return size > LARGEST_BLOCK ? vzalloc(size) : kzalloc(size, GFP_KERNEL);
+}
+void table_free(void *p, size_t size)
+{
+    if (p && size > LARGEST_BLOCK)
+        vfree(p);
+    else
+        kfree(p);
+}
+
 void fdtable_free(fdtable &t)
 {
-    kfree(t.fd);
-    kfree(t.open);
-    kfree(t.cloexec);
+    table_free(t.fd, t.max * sizeof(file *));
+    table_free(t.open, t.max / 8);
+    table_free(t.cloexec, t.max / 8);
     t = {};
 }
 
 bool fdtable_alloc(fdtable &t, unsigned max)
 {
     t.max = max;
-    t.fd = static_cast<file **>(kzalloc(max * sizeof(file *), GFP_KERNEL));
-    t.open = static_cast<u64 *>(kzalloc(max / 8, GFP_KERNEL));
-    t.cloexec = static_cast<u64 *>(kzalloc(max / 8, GFP_KERNEL));
+    t.fd = static_cast<file **>(table_alloc(max * sizeof(file *)));
+    t.open = static_cast<u64 *>(table_alloc(max / 8));
+    t.cloexec = static_cast<u64 *>(table_alloc(max / 8));
     if (t.fd && t.open && t.cloexec)
         return true;
     fdtable_free(t);
@@ -232,14 +248,16 @@ int expand(files_struct *f, unsigned fd)
     fdtable bigger;
     if (!fdtable_alloc(bigger, want))
         return -ENOMEM;
-    spin_guard<plain> g{f->lock};
-    if (f->table.max < want) {
-        memcpy(bigger.fd, f->table.fd, f->table.max * sizeof(file *));
-        memcpy(bigger.open, f->table.open, f->table.max / 8);
-        memcpy(bigger.cloexec, f->table.cloexec, f->table.max / 8);
-        fdtable old = f->table;
-        f->table = bigger;
-        bigger = old;
+    {
+        spin_guard<plain> g{f->lock};
+        if (f->table.max < want) {
+            memcpy(bigger.fd, f->table.fd, f->table.max * sizeof(file *));
+            memcpy(bigger.open, f->table.open, f->table.max / 8);
+            memcpy(bigger.cloexec, f->table.cloexec, f->table.max / 8);
+            fdtable old = f->table;
+            f->table = bigger;
+            bigger = old;
+        }
     }
     fdtable_free(bigger); // every reader of a shared table holds the lock
     return 0;
