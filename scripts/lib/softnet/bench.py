@@ -8,10 +8,10 @@ import argparse
 import json
 from pathlib import Path
 
-from . import bench_nic, bench_proc, bench_tcp, bench_udp
+from . import bench_epoll, bench_nic, bench_proc, bench_tcp, bench_udp
 from .shell import main
 
-BENCHES = {"udp": bench_udp, "nic": bench_nic, "proc": bench_proc, "tcp": bench_tcp}
+BENCHES = {"udp": bench_udp, "nic": bench_nic, "proc": bench_proc, "tcp": bench_tcp, "epoll": bench_epoll}
 
 
 def start():

@@ -2,6 +2,7 @@
 """What the benches share: a guest behind a TAP, the helper programs of tests/bench, and the tables that they print."""
 
 import contextlib
+import re
 import select
 import socket
 import struct
@@ -10,8 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from .paths import BUILD, OUT, QEMU, ROOT
-from .shell import Failed, run
+from .build import build
+from .cpio import Archive
+from .paths import BUILD, KERNEL, LINUX_KERNEL, OUT, QEMU, ROOT
+from .qemu import Machine
+from .shell import Failed, run, say
 
 HOST, GUEST = "10.9.0.1", "10.9.0.2"
 TAP = "bench0"
@@ -71,6 +75,50 @@ def compile_client(name, *flags, cc="cc"):
     LOGS.mkdir(parents=True, exist_ok=True)
     run([cc, "-O2", "-Wall", "-Wextra", "-Werror", *flags, SOURCES / f"{name}.c", "-o", LOGS / name], f"compiling {name}")
     return LOGS / name
+
+
+def program_archive(name, *flags):
+    """An initramfs in which a program of tests/bench is everything: /init. Static musl, so that both kernels run the same bytes."""
+    program = compile_client(name, "-static", *flags, cc="musl-gcc")
+    archive = Archive()
+    archive.directory("dev")
+    archive.character_device("dev/console", 5, 1)
+    archive.character_device("dev/null", 1, 3)
+    archive.character_device("dev/zero", 1, 5)
+    archive.file("init", program.read_bytes(), 0o755)
+    path = LOGS / f"{name}.cpio"
+    path.write_bytes(archive.bytes())
+    return path
+
+
+def guest_figures(machine, log, limit=600):
+    """Boot such an archive under -icount; what the program printed: {name: figure}. `limit`: seconds."""
+    machine.extra = ("-icount", "shift=0,sleep=off")
+    words = [word.replace("thread=multi", "thread=single") for word in machine.command()]
+    log = LOGS / f"{log}.log"
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit, check=False)
+    except subprocess.TimeoutExpired as error:
+        log.write_bytes(error.stdout or b"")
+        raise Failed(f"the guest did not finish within {limit} s, see {log}") from error
+    log.write_bytes(done.stdout + done.stderr)
+    text = done.stdout.decode(errors="replace")
+    figures = {key: float(value) for key, value in re.findall(r"^cost (.+) ([\d.]+)\r*$", text, re.M)}
+    if not re.search(r"^done\r*$", text, re.M):
+        raise Failed(f"the guest did not finish, see {log}")
+    return figures
+
+
+def costs_of_both(archive, memory):
+    """The table of guest_figures() of both kernels, one after the other: the result is the same on every run."""
+    build("kernel", "linux")
+    table = Table(f"{qemu_version()}, TCG, -icount shift=0,sleep=off, 1 CPU: guest instructions", ["Softnet", "Linux"])
+    for name, kernel in (("Softnet", KERNEL), ("Linux", LINUX_KERNEL)):
+        say(f"bench: {name}")
+        machine = Machine(kernel=kernel, initrd=archive, memory=memory, append="quiet loglevel=0 panic=-1")
+        for key, value in guest_figures(machine, f"{archive.stem}-{name}").items():
+            table.note(key, name, value)
+    return table
 
 
 def compile_counter():

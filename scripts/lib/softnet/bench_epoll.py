@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""scripts/bench epoll: what one event costs on Softnet and on Linux with few and with very many idle descriptors (guest instructions,
+-icount)."""
+
+from .bench_common import costs_of_both, program_archive
+
+HELP = "Softnet and Linux: instructions per event with 10, 1,000 and 100,000 idle descriptors"
+
+
+def idle(options):
+    """Cost per event by the number of descriptors that are watched."""
+    return [costs_of_both(program_archive("epoll_costs"), options.memory)]
+
+
+PARTS = {"idle": idle}
+
+
+def arguments(parser):
+    """Our options."""
+    parser.add_argument("--part", choices=[*PARTS, "all"], default="all", help="what to measure (all)")
+    parser.add_argument("--memory", default="1G", metavar="SIZE", help="memory of both guests (1G)")
+
+
+def measure(options):
+    """The tables of the parts."""
+    return [table for name, part in PARTS.items() if options.part in (name, "all") for table in part(options)]
