@@ -155,7 +155,7 @@ static bool realize_pci(IGBLiteState *s, Error **errp)
     PCIDevice *pci = PCI_DEVICE(s);
 
     pci->config_write = write_config;
-    pci->config[PCI_INTERRUPT_PIN] = 1;
+    pci->config[PCI_INTERRUPT_PIN] = IGB_LITE_INTERRUPT_PIN;
     memory_region_init_io(&s->mmio, OBJECT(s), &igb_lite_mmio_ops, s, "igb-lite-mmio",
                           IGB_LITE_MMIO_SIZE);
     pci_register_bar(pci, MMIO_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->mmio);

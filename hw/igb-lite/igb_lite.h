@@ -32,6 +32,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(IGBLiteState, IGB_LITE)
 #define IGB_LITE_MMIO_SIZE (128 * KiB)
 #define IGB_LITE_WINDOWS 4
 #define IGB_LITE_NVM_WORDS 256
+#define IGB_LITE_INTERRUPT_PIN 1 /* INTA#, as in PCI configuration space */
 #define IGB_LITE_PHY_REGS 32
 #define IGB_LITE_KEY_LEN 40
 /* The longest hash input: two IPv6 addresses and two ports. */

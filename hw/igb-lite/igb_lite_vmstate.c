@@ -11,6 +11,7 @@
 #include "hw/pci/msix.h"
 #include "igb_lite.h"
 #include "migration/vmstate.h"
+#include "qemu/error-report.h"
 
 static int pre_save(void *opaque)
 {
@@ -22,6 +23,12 @@ static int post_load(void *opaque, int version)
 {
     IGBLiteState *s = opaque;
 
+    /* The core checks the identity only; with another pin it would take an interrupt line that does not exist. */
+    if (s->parent_obj.config[PCI_INTERRUPT_PIN] != IGB_LITE_INTERRUPT_PIN) {
+        error_report("igb-lite: interrupt pin %u in the state that was sent",
+                     s->parent_obj.config[PCI_INTERRUPT_PIN]);
+        return -EINVAL;
+    }
     igb_lite_registers_copy(s, false);
     s->rss_stale = true;
     return 0;
