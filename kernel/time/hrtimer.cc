@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // High-resolution timers: one tree per CPU ordered by expiry, handlers in hard-IRQ context. Linux: kernel/hrtimer.c.
 // base.lock protects the tree and the timers on it; it is dropped around a handler, which may re-arm its own timer.
-#include "lib/percpu.h"
-#include "lib/spinlock.h"
 #include "sched/sched.h"
 #include "time/clockevent.h"
 #include "time/timer.h"
+#include "time/timer_base.h"
 #include "trace/trace.h"
 
 struct by_expires {
@@ -19,50 +18,14 @@ struct hrtimer_base {
 };
 static percpu<hrtimer_base> bases;
 
-/// Lock the base that t belongs to; null, nothing locked, when it never had one. IRQs off.
-static hrtimer_base *lock_base(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
-{
-    for (;;) {
-        s32 cpu = read_once(t->cpu);
-        if (cpu == -1)
-            return nullptr;
-        if (cpu >= 0) {
-            hrtimer_base &b = bases.on(static_cast<unsigned>(cpu));
-            b.lock.lock();
-            if (t->cpu == cpu)
-                return &b;
-            b.lock.unlock();
-        }
-        cpu_relax();
-    }
-}
-
-/// Take t off its tree and lock the base it shall be on: this CPU's, or the one where its handler runs. IRQs off.
+/// Lock the base that t shall be on, with t off every tree. IRQs off.
 static hrtimer_base *move_here(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
 {
-    s32 me = static_cast<s32>(smp_processor_id());
-    hrtimer_base &mine = *bases;
-    hrtimer_base *b;
-    while (!(b = lock_base(t))) {
-        s32 none = -1;
-        if (__atomic_compare_exchange_n(&t->cpu, &none, me, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
-            mine.lock.lock();
-            b = &mine;
-            break;
-        }
-    }
-    if (t->queued) {
-        b->timers.erase(*t);
-        t->queued = false;
-    }
-    if (b == &mine || b->running == t)
-        return b;
-    write_once(t->cpu, -2);
-    b->lock.unlock();
-    mine.lock.lock();
-    write_once(t->cpu, me);
-    return &mine;
+    return move_timer_base(bases, t, [](hrtimer_base &b, hrtimer *timer) {
+        if (timer->queued)
+            b.timers.erase(*timer);
+        timer->queued = false;
+    });
 }
 
 static void enqueue(hrtimer_base &b, hrtimer *t, u64 expires)
@@ -140,7 +103,7 @@ bool hrtimer_cancel(hrtimer *t) NO_THREAD_SAFETY_ANALYSIS
     bool was_queued = false;
     for (;;) {
         irq_flags flags = local_irq_save();
-        hrtimer_base *b = lock_base(t);
+        hrtimer_base *b = lock_timer_base(bases, t);
         bool running = false;
         if (b) {
             if (t->queued) {

@@ -6,8 +6,7 @@
 #include "time/timer.h"
 #include "irq/softirq.h"
 #include "lib/initcall.h"
-#include "lib/percpu.h"
-#include "lib/spinlock.h"
+#include "time/timer_base.h"
 #include "trace/trace.h"
 
 static constexpr unsigned LEVEL_BITS = 6, SLOTS = 1 << LEVEL_BITS, LEVELS = 6;
@@ -91,60 +90,17 @@ static void wheel_forward(timer_base &b, u64 now)
     b.clk = now;
 }
 
-/// Lock the wheel that t is on; -1 and below: none, returns null with nothing locked. IRQs off.
-static timer_base *lock_base(timer_list *t) NO_THREAD_SAFETY_ANALYSIS
-{
-    for (;;) {
-        s32 cpu = read_once(t->cpu);
-        if (cpu == -1)
-            return nullptr;
-        if (cpu >= 0) {
-            timer_base &b = bases.on(static_cast<unsigned>(cpu));
-            b.lock.lock();
-            if (t->cpu == cpu)
-                return &b;
-            b.lock.unlock();
-        }
-        cpu_relax(); // -2: moving between wheels
-    }
-}
-
-/// Remove t from wherever it is and lock the base that it shall be on: this CPU's, unless its handler is running
-/// elsewhere (del_timer_sync() must find it there). IRQs off.
-static timer_base *move_timer_here(timer_list *t, bool *was_pending) NO_THREAD_SAFETY_ANALYSIS
-{
-    s32 me = static_cast<s32>(smp_processor_id());
-    timer_base &mine = *bases;
-    timer_base *b;
-    while (!(b = lock_base(t))) {
-        s32 none = -1;
-        if (__atomic_compare_exchange_n(&t->cpu, &none, me, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED)) {
-            mine.lock.lock();
-            b = &mine;
-            break;
-        }
-    }
-    *was_pending = t->pending();
-    if (*was_pending)
-        t->entry.unlink();
-    if (b == &mine || b->running == t)
-        return b;
-    write_once(t->cpu, -2);
-    b->lock.unlock();
-    mine.lock.lock();
-    write_once(t->cpu, me);
-    return &mine;
-}
-
 bool mod_timer(timer_list *t, u64 expires) NO_THREAD_SAFETY_ANALYSIS
 {
     // Re-arming for the same jiffy is common (delayed ACK, neighbours) and needs no work.
     if (t->pending() && read_once(t->expires) == expires)
         return true;
     irq_guard g;
-    bool was_pending;
-    timer_base *b = move_timer_here(t, &was_pending);
+    bool was_pending = false;
+    timer_base *b = move_timer_base(bases, t, [&](timer_base &, timer_list *timer) {
+        if ((was_pending = timer->pending()))
+            timer->entry.unlink();
+    });
     t->expires = expires;
     wheel_forward(*b, jiffies());
     u64 begin = wheel_insert(*b, t);
@@ -161,7 +117,7 @@ bool del_timer(timer_list *t) NO_THREAD_SAFETY_ANALYSIS
     if (!t->pending())
         return false;
     irq_guard g;
-    timer_base *b = lock_base(t);
+    timer_base *b = lock_timer_base(bases, t);
     if (!b)
         return false;
     bool pending = t->pending();
@@ -176,7 +132,7 @@ bool del_timer_sync(timer_list *t) NO_THREAD_SAFETY_ANALYSIS
     bool was_pending = false;
     for (;;) {
         irq_flags flags = local_irq_save();
-        timer_base *b = lock_base(t);
+        timer_base *b = lock_timer_base(bases, t);
         bool running = false;
         if (b) {
             if (t->pending()) {

@@ -68,28 +68,29 @@ struct ucred {
     u32 uid, gid;
 };
 
-/// Second level: the protocol's handlers (udp_prot, tcp_prot…).
+/// Second level: the protocol's handlers (udp_prot, tcp_prot…). Families with one level only (AF_UNIX, AF_NETLINK, AF_PACKET)
+/// leave the handlers out and use it for the socks' memory.
 struct proto {
     const char *name;
-    void (*close)(sock *sk, s64 timeout);
-    result<void> (*connect)(sock *sk, sockaddr_storage *a, int len);
-    result<void> (*disconnect)(sock *sk, u32 flags);
-    result<void> (*init)(sock *sk);
-    void (*destroy)(sock *sk);
+    void (*close)(sock *sk, s64 timeout) = nullptr;
+    result<void> (*connect)(sock *sk, sockaddr_storage *a, int len) = nullptr;
+    result<void> (*disconnect)(sock *sk, u32 flags) = nullptr;
+    result<void> (*init)(sock *sk) = nullptr;
+    void (*destroy)(sock *sk) = nullptr;
     result<void> (*setsockopt)(sock *sk, int level, int name, user_ptr<const void> val,
-                               unsigned len);
+                               unsigned len) = nullptr;
     result<void> (*getsockopt)(sock *sk, int level, int name, user_ptr<void> val,
-                               user_ptr<int> len);
-    result<size_t> (*sendmsg)(sock *sk, msghdr *m, size_t len);
-    result<size_t> (*recvmsg)(sock *sk, msghdr *m, size_t len, u32 flags);
-    result<s64> (*ioctl)(sock *sk, u32 cmd, u64 arg);
-    result<void> (*bind)(sock *sk, sockaddr_storage *a, int len);
-    int (*backlog_rcv)(sock *sk, sk_buff *skb);
-    void (*release_cb)(sock *sk);
-    void (*hash)(sock *sk);
-    void (*unhash)(sock *sk);
-    result<void> (*get_port)(sock *sk, u16 port);
-    void (*rehash)(sock *sk); // the bound address changed
+                               user_ptr<int> len) = nullptr;
+    result<size_t> (*sendmsg)(sock *sk, msghdr *m, size_t len) = nullptr;
+    result<size_t> (*recvmsg)(sock *sk, msghdr *m, size_t len, u32 flags) = nullptr;
+    result<s64> (*ioctl)(sock *sk, u32 cmd, u64 arg) = nullptr;
+    result<void> (*bind)(sock *sk, sockaddr_storage *a, int len) = nullptr;
+    int (*backlog_rcv)(sock *sk, sk_buff *skb) = nullptr;
+    void (*release_cb)(sock *sk) = nullptr;
+    void (*hash)(sock *sk) = nullptr;
+    void (*unhash)(sock *sk) = nullptr;
+    result<void> (*get_port)(sock *sk, u16 port) = nullptr;
+    void (*rehash)(sock *sk) = nullptr; // the bound address changed
     size_t obj_size;
     kmem_cache **slab; // created by proto_register under `name`
     sock *(*construct)(void *mem);

@@ -4,6 +4,7 @@
 
 #include "net/ipv4/ping.h"
 #include "fs/seq_file.h"
+#include "net/ipv4/inet_packet.h"
 
 constexpr u32 PING_HTABLE_SIZE = 64; // by identifier
 static hlist_nulls_node *ping_hash_table[PING_HTABLE_SIZE];
@@ -180,33 +181,10 @@ static int ping_queue_rcv_skb(sock *sk, sk_buff *skb)
     return -1;
 }
 
+/// Ping sockets do not tell the whole length (Linux ping_recvmsg).
 static result<size_t> ping_recvmsg(sock *sk, msghdr *m, size_t len, u32 flags)
 {
-    if (flags & MSG_OOB)
-        return error{EOPNOTSUPP};
-    if (flags & MSG_ERRQUEUE)
-        return ip_recv_error(sk, m, len);
-    bool peeked;
-    sk_buff *skb = TRY(skb_recv_datagram(sk, flags, flags & MSG_DONTWAIT, &peeked));
-    if (!skb)
-        return size_t{0};
-    u32 copied = static_cast<u32>(min<size_t>(len, skb->len));
-    if (copied < skb->len)
-        m->msg_flags |= MSG_TRUNC;
-    auto r = skb_copy_datagram_iter(skb, 0, *m->msg_iter, copied);
-    if (r) {
-        sock_recv_ts_and_drops(m, sk, skb);
-        if (m->msg_name) {
-            *reinterpret_cast<sockaddr_in *>(m->msg_name) = {AF_INET, {}, ip_hdr(skb)->saddr, {}};
-            m->msg_namelen = sizeof(sockaddr_in);
-        }
-        if (inet_sk(sk)->cmsg_flags)
-            ip_cmsg_recv(m, skb);
-    }
-    skb_free_datagram_locked(sk, skb);
-    if (!r)
-        return r.fail();
-    return size_t{copied};
+    return inet_packet_recvmsg(sk, m, len, flags & ~u32{MSG_TRUNC});
 }
 
 // --- Transmit -------------------------------------------------------------------------------------------
@@ -245,25 +223,7 @@ static result<void> ping_send(inet_sock *inet, const flowi4 &fl, ipcm_cookie &ip
     if (!skb)
         return skb.fail();
     ip_fix_mc_ttl(*skb, ipc);
-    int err = ip_send_skb(*skb);
-    if (err >= 0 || (err == -ENOBUFS && !inet->recverr))
-        return {};
-    return error{static_cast<errno_t>(-err)};
-}
-
-static result<be32> ping_dest(const inet_sock *inet, const msghdr *m)
-{
-    if (!m->msg_name) {
-        if (inet->sk_state != TCP_ESTABLISHED)
-            return error{EDESTADDRREQ};
-        return be32{inet->inet_daddr};
-    }
-    auto *sin = reinterpret_cast<const sockaddr_in *>(m->msg_name);
-    if (m->msg_namelen < static_cast<int>(sizeof *sin))
-        return error{EINVAL};
-    if (sin->sin_family != AF_INET)
-        return error{EAFNOSUPPORT};
-    return be32{sin->sin_addr};
+    return inet_packet_sent(inet, ip_send_skb(*skb));
 }
 
 static result<size_t> ping_sendmsg(sock *sk, msghdr *m, size_t len)
@@ -276,7 +236,7 @@ static result<size_t> ping_sendmsg(sock *sk, msghdr *m, size_t len)
     flowi4 fl;
     ipcm_cookie ipc;
     ip_options_room room;
-    fl.daddr = TRY(ping_dest(inet, m));
+    fl.daddr = TRY(inet_packet_dest(inet, m, false));
     ipc.addr = inet->inet_saddr;
     ipc.oif = inet->sk_bound_dev_if;
     ipc.tos = inet->tos;
@@ -313,19 +273,14 @@ constinit proto ping_prot = {
     .connect = ip4_datagram_connect,
     .disconnect = udp_disconnect,
     .init = ping_init_sock,
-    .destroy = nullptr,
     .setsockopt = ip_setsockopt,
     .getsockopt = ip_getsockopt,
     .sendmsg = ping_sendmsg,
     .recvmsg = ping_recvmsg,
-    .ioctl = nullptr,
     .bind = ping_bind,
     .backlog_rcv = ping_queue_rcv_skb,
-    .release_cb = nullptr,
-    .hash = nullptr,
     .unhash = ping_unhash,
     .get_port = ping_get_port,
-    .rehash = nullptr,
     .obj_size = sizeof(ping_sock),
     .slab = &ping_slab,
     .construct = [](void *mem) -> sock * { return new (mem) ping_sock; },

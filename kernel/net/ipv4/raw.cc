@@ -4,6 +4,7 @@
 
 #include "net/ipv4/raw.h"
 #include "fs/seq_file.h"
+#include "net/ipv4/inet_packet.h"
 
 constexpr u32 RAW_HTABLE_SIZE = 256; // by protocol number
 constexpr u32 SIOCINQ = 0x541b, SIOCOUTQ = 0x5411;
@@ -130,35 +131,6 @@ static void raw_icmp_error(sk_buff *skb, u8 protocol, u32 info)
     rcu_read_unlock();
 }
 
-static result<size_t> raw_recvmsg(sock *sk, msghdr *m, size_t len, u32 flags)
-{
-    if (flags & MSG_OOB)
-        return error{EOPNOTSUPP};
-    if (flags & MSG_ERRQUEUE)
-        return ip_recv_error(sk, m, len);
-    bool peeked;
-    sk_buff *skb = TRY(skb_recv_datagram(sk, flags, flags & MSG_DONTWAIT, &peeked));
-    if (!skb)
-        return size_t{0};
-    u32 copied = static_cast<u32>(min<size_t>(len, skb->len)), whole = skb->len;
-    auto r = skb_copy_datagram_iter(skb, 0, *m->msg_iter, copied);
-    if (r) {
-        if (copied < whole)
-            m->msg_flags |= MSG_TRUNC;
-        sock_recv_ts_and_drops(m, sk, skb);
-        if (m->msg_name) {
-            *reinterpret_cast<sockaddr_in *>(m->msg_name) = {AF_INET, {}, ip_hdr(skb)->saddr, {}};
-            m->msg_namelen = sizeof(sockaddr_in);
-        }
-        if (inet_sk(sk)->cmsg_flags)
-            ip_cmsg_recv(m, skb);
-    }
-    skb_free_datagram_locked(sk, skb);
-    if (!r)
-        return r.fail();
-    return size_t{flags & MSG_TRUNC ? whole : copied};
-}
-
 // --- The protocol -------------------------------------------------------------------------------------
 
 static void raw_close(sock *sk, s64)
@@ -250,20 +222,15 @@ constinit proto raw_prot = {
     .close = raw_close,
     .connect = ip4_datagram_connect,
     .disconnect = raw_disconnect,
-    .init = nullptr,
-    .destroy = nullptr,
     .setsockopt = raw_setsockopt,
     .getsockopt = raw_getsockopt,
     .sendmsg = raw_sendmsg,
-    .recvmsg = raw_recvmsg,
+    .recvmsg = inet_packet_recvmsg,
     .ioctl = raw_ioctl,
     .bind = raw_bind,
     .backlog_rcv = raw_rcv_skb,
-    .release_cb = nullptr,
     .hash = raw_hash_sk,
     .unhash = raw_unhash_sk,
-    .get_port = nullptr,
-    .rehash = nullptr,
     .obj_size = sizeof(raw_sock),
     .slab = &raw_slab,
     .construct = [](void *mem) -> sock * { return new (mem) raw_sock; },

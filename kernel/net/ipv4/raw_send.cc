@@ -2,23 +2,8 @@
 // Raw sockets, transmit side (Linux net/ipv4/raw.c raw_sendmsg). Process context. Either the kernel makes the IP header, or the program
 // gave it (IP_HDRINCL) and only length, checksum, and empty source and identification are filled in.
 
+#include "net/ipv4/inet_packet.h"
 #include "net/ipv4/raw.h"
-
-/// Destination: from the message, or the connected peer.
-static result<be32> raw_dest(const inet_sock *inet, const msghdr *m)
-{
-    if (!m->msg_name) {
-        if (inet->sk_state != TCP_ESTABLISHED)
-            return error{EDESTADDRREQ};
-        return be32{inet->inet_daddr};
-    }
-    auto *sin = reinterpret_cast<const sockaddr_in *>(m->msg_name);
-    if (m->msg_namelen < static_cast<int>(sizeof *sin))
-        return error{EINVAL};
-    if (sin->sin_family != AF_INET && sin->sin_family != AF_UNSPEC)
-        return error{EAFNOSUPPORT};
-    return be32{sin->sin_addr};
-}
 
 /// Complete and check a header that came from a program; the packet has its linear data from the IP header on.
 static result<void> raw_fix_header(sk_buff *skb, const flowi4 &fl)
@@ -60,10 +45,7 @@ static result<void> raw_send_hdrinc(raw_sock *rs, const flowi4 &fl, msghdr *m, u
     }
     net_copied->from_user += len;
     trace(trace_event::skb_copy_from_user, skb->trace_id, len);
-    int err = ip_local_out(skb);
-    if (err >= 0 || (err == -ENOBUFS && !rs->recverr))
-        return {};
-    return error{static_cast<errno_t>(-err)};
+    return inet_packet_sent(rs, ip_local_out(skb));
 }
 
 /// Header by the kernel.
@@ -81,10 +63,7 @@ static result<void> raw_send_built(raw_sock *rs, const flowi4 &fl, ipcm_cookie &
     ip_fix_mc_ttl(*skb, ipc);
     (*skb)->ip_summed = CHECKSUM_NONE; // what the program put in is not ours to sum
     net_copied->from_user += len;
-    int err = ip_send_skb(*skb);
-    if (err >= 0 || (err == -ENOBUFS && !rs->recverr))
-        return {};
-    return error{static_cast<errno_t>(-err)};
+    return inet_packet_sent(rs, ip_send_skb(*skb));
 }
 
 /// Header values from control messages, else the socket's.
@@ -125,7 +104,7 @@ result<size_t> raw_sendmsg(sock *sk, msghdr *m, size_t len)
     flowi4 fl;
     ipcm_cookie ipc;
     ip_options_room room;
-    fl.daddr = TRY(raw_dest(rs, m));
+    fl.daddr = TRY(inet_packet_dest(rs, m, true));
     TRY_VOID(raw_params(rs, m, &fl, &ipc));
     if (!rs->hdrincl)
         ipc.opt = inet_copy_options(rs, room);

@@ -20,28 +20,8 @@ spinlock nl_table_lock{"nl_table"};
 const netlink_kernel *kernels[MAX_LINKS];
 kmem_cache *netlink_slab;
 
-void nl_close(sock *, s64) {}
-void nl_unhash(sock *) {}
-
 constinit proto netlink_proto = {
     .name = "NETLINK",
-    .close = nl_close,
-    .connect = nullptr,
-    .disconnect = nullptr,
-    .init = nullptr,
-    .destroy = nullptr,
-    .setsockopt = nullptr,
-    .getsockopt = nullptr,
-    .sendmsg = nullptr,
-    .recvmsg = nullptr,
-    .ioctl = nullptr,
-    .bind = nullptr,
-    .backlog_rcv = nullptr,
-    .release_cb = nullptr,
-    .hash = nullptr,
-    .unhash = nl_unhash,
-    .get_port = nullptr,
-    .rehash = nullptr,
     .obj_size = sizeof(netlink_sock),
     .slab = &netlink_slab,
     .construct = [](void *mem) -> sock * { return new (mem) netlink_sock; },

@@ -11,28 +11,8 @@ namespace
 {
 kmem_cache *packet_slab;
 
-void pk_close(sock *, s64) {}
-void pk_unhash(sock *) {}
-
 constinit proto packet_proto = {
     .name = "PACKET",
-    .close = pk_close,
-    .connect = nullptr,
-    .disconnect = nullptr,
-    .init = nullptr,
-    .destroy = nullptr,
-    .setsockopt = nullptr,
-    .getsockopt = nullptr,
-    .sendmsg = nullptr,
-    .recvmsg = nullptr,
-    .ioctl = nullptr,
-    .bind = nullptr,
-    .backlog_rcv = nullptr,
-    .release_cb = nullptr,
-    .hash = nullptr,
-    .unhash = pk_unhash,
-    .get_port = nullptr,
-    .rehash = nullptr,
     .obj_size = sizeof(packet_sock),
     .slab = &packet_slab,
     .construct = [](void *mem) -> sock * { return new (mem) packet_sock; },

@@ -33,28 +33,8 @@ void unix_wake_senders(sock *sk)
     }
 }
 
-static void unix_close(sock *, s64) {}
-static void unix_unhash(sock *) {}
-
 static constinit proto unix_proto = {
     .name = "UNIX",
-    .close = unix_close,
-    .connect = nullptr,
-    .disconnect = nullptr,
-    .init = nullptr,
-    .destroy = nullptr,
-    .setsockopt = nullptr,
-    .getsockopt = nullptr,
-    .sendmsg = nullptr,
-    .recvmsg = nullptr,
-    .ioctl = nullptr,
-    .bind = nullptr,
-    .backlog_rcv = nullptr,
-    .release_cb = nullptr,
-    .hash = nullptr,
-    .unhash = unix_unhash,
-    .get_port = nullptr,
-    .rehash = nullptr,
     .obj_size = sizeof(unix_sock),
     .slab = &unix_slab,
     .construct = [](void *mem) -> sock * { return new (mem) unix_sock; },
@@ -135,16 +115,18 @@ sock *unix_peer_get(sock *sk)
     return peer;
 }
 
-s64 unix_wait_for_peer(sock *other, s64 timeo)
+errno_t unix_wait_for_peer(sock *other, s64 *timeo)
 {
+    if (!*timeo)
+        return EAGAIN;
     unix_sock *u = unix_sk(other);
     wait_queue wait;
     prepare_to_wait_exclusive(&u->peer_wait, &wait, TASK_INTERRUPTIBLE);
     if (!sock_flag(other, SOCK_DEAD) && !(other->sk_shutdown & RCV_SHUTDOWN) &&
         unix_recvq_full(other) && !signal_pending())
-        timeo = schedule_timeout(timeo);
+        *timeo = schedule_timeout(*timeo);
     finish_wait(&u->peer_wait, &wait);
-    return timeo;
+    return signal_pending() ? static_cast<errno_t>(sock_intr_errno(*timeo)) : errno_t{};
 }
 
 // --- The end -------------------------------------------------------------------------------------------------------------------

@@ -102,8 +102,9 @@ inline bool unix_may_send(const sock *sk, const sock *osk)
 {
     return !unix_sk(osk)->peer || unix_sk(osk)->peer == sk;
 }
-/// Sleep until `other` has room, is gone, or the time is over; what is left of it. unix_lock not held; the caller looks again.
-s64 unix_wait_for_peer(sock *other, s64 timeo);
+/// Sleep until `other` has room, is gone, or the time is over; *timeo becomes what is left. EAGAIN: there was none; EINTR,
+/// ERESTARTSYS: a signal. unix_lock not held; the caller looks again.
+errno_t unix_wait_for_peer(sock *other, s64 *timeo);
 /// Make a new sock, with an owning socket or (a connection to be accepted) without. ENOMEM, ENFILE.
 result<sock *> unix_create1(socket *s, u16 type);
 /// End of a sock; `embryo`: it was never accepted. [P]

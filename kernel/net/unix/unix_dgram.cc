@@ -135,14 +135,8 @@ static result<void> dgram_send(sock *sk, const destination &d, sk_buff *skb, s64
         errno_t why = static_cast<errno_t>(r.err());
         if (r && *r == delivery::dead && forget_dead_peer(sk, other))
             why = ECONNREFUSED;
-        if (r && *r == delivery::full) {
-            if (!timeo)
-                why = EAGAIN;
-            else
-                timeo = unix_wait_for_peer(other, timeo);
-            if (!why && signal_pending())
-                why = sock_intr_errno(timeo);
-        }
+        if (r && *r == delivery::full)
+            why = unix_wait_for_peer(other, &timeo);
         sock_put(other);
         if (why)
             return error{why};

@@ -81,14 +81,8 @@ static result<void> connect_to(socket *s, const sockaddr_storage *a, int len, u3
         errno_t why = static_cast<errno_t>(r.err());
         if (r && *r == attempt::done)
             other->sk_data_ready(other, 0);
-        if (r && *r == attempt::full) {
-            if (!timeo)
-                why = EAGAIN;
-            else
-                timeo = unix_wait_for_peer(other, timeo);
-            if (!why && signal_pending())
-                why = sock_intr_errno(timeo);
-        }
+        if (r && *r == attempt::full)
+            why = unix_wait_for_peer(other, &timeo);
         sock_put(other);
         if (why)
             return error{why};
