@@ -217,7 +217,8 @@ void igb_lite_irq_deliver(IGBLiteState *s)
         }
     }
     if (next != INT64_MAX && !s->gone) {
-        timer_mod(s->irq_timer, next);
+        /* Only if that is sooner: setting it anew at each doorbell would wake the main loop. */
+        timer_mod_anticipate_ns(s->irq_timer, next);
     }
 }
 

@@ -23,8 +23,8 @@ def arguments(parser):
                         help="only the device alone, or only the Linux guest over one backend: a TAP, a TAP with a vnet header, a "
                         "socket (all)")
     parser.add_argument("--repetitions", type=int, default=21, metavar="N", help="of each case of the device, in turn (21)")
-    parser.add_argument("--guest-repetitions", type=int, default=5, metavar="N", help="of each case of the guests, in turn (5)")
-    parser.add_argument("--seconds", type=float, default=2, help="length of each repetition with a guest (2)")
+    parser.add_argument("--guest-repetitions", type=int, default=7, metavar="N", help="of each case of the guests, in turn (7)")
+    parser.add_argument("--seconds", type=int, default=1, help="length of each repetition with a guest (1)")
 
 
 def device_alone(repetitions):
