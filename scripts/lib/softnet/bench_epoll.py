@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """scripts/bench epoll: what one event costs on Softnet and on Linux with few and with very many idle descriptors (guest instructions,
--icount)."""
+-icount), and what the same echo server costs in every shape."""
 
+from . import bench_shapes
 from .bench_common import costs_of_both, program_archive
 
-HELP = "Softnet and Linux: instructions per event with 10, 1,000 and 100,000 idle descriptors"
+HELP = "Softnet and Linux: instructions per event with 10, 1,000 and 100,000 idle descriptors; one server in every shape"
 
 
 def idle(options):
@@ -12,13 +13,15 @@ def idle(options):
     return [costs_of_both(program_archive("epoll_costs"), options.memory)]
 
 
-PARTS = {"idle": idle}
+PARTS = {"idle": idle, "shapes": bench_shapes.measure}
 
 
 def arguments(parser):
     """Our options."""
     parser.add_argument("--part", choices=[*PARTS, "all"], default="all", help="what to measure (all)")
-    parser.add_argument("--memory", default="1G", metavar="SIZE", help="memory of both guests (1G)")
+    parser.add_argument("--memory", default="1G", metavar="SIZE", help="memory of both guests for idle (1G)")
+    parser.add_argument("--connections", type=int, default=50, metavar="N", help="clients of each shape (50)")
+    parser.add_argument("--rounds", type=int, default=40, metavar="N", help="requests on each connection of each shape (40)")
 
 
 def measure(options):
