@@ -143,11 +143,11 @@ struct IGBLiteState {
     uint32_t tx_unsaid[IGB_LITE_QUEUES]; /* descriptors done since a queue's cause became fresh */
     size_t tx_unsaid_bytes[IGB_LITE_QUEUES];
 
-    uint64_t rx_buffers[IGB_LITE_RX_DESCS]; /* of the frame being stored */
-    uint32_t rx_wait_ms;                    /* property: how long a frame waits for descriptors */
+    IGBLiteRxRead rx_descs[IGB_LITE_RX_DESCS]; /* of the frame being stored, in host order */
+    uint32_t rx_wait_ms; /* property: how long a frame waits for descriptors */
     QEMUBH *rx_bh;
     QEMUTimer *rx_timer;
-    bool rx_storing; /* a frame is being stored, in rx_buffers */
+    bool rx_storing; /* a frame is being stored, in the buffers of rx_descs */
     bool rx_waiting; /* the net layer keeps a frame for us */
     bool rx_retry;   /* and offers it again now */
     unsigned rx_wait_queue;

@@ -169,7 +169,8 @@ static uint64_t ring_slot(IGBLiteState *s, unsigned q, uint32_t index)
  * Reads descriptors from the head on until their buffers hold the frame. A null buffer holds
  * nothing. Returns how many, 0 if the queue has too few, -1 if they cannot be read.
  */
-static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f, uint64_t *buffers)
+static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
+                   IGBLiteRxRead *descs)
 {
     uint32_t head = IGB_LITE_Q(s, RDH, q);
     uint32_t posted = igb_lite_ring_count(head, IGB_LITE_Q(s, RDT, q), size);
@@ -177,22 +178,22 @@ static int collect(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
     unsigned n = 0;
 
     while (room < f->stored) {
-        IGBLiteRxRead desc;
+        uint32_t index = igb_lite_ring_add(head, n, size);
 
         if (n == posted) {
             return 0;
         }
         if (n == IGB_LITE_RX_DESCS ||
-            !igb_lite_dma_read_desc(s, ring_slot(s, q, igb_lite_ring_add(head, n, size)), &desc)) {
+            !igb_lite_dma_read_desc(s, ring_slot(s, q, index), &descs[n])) {
             return -1;
         }
-        buffers[n] = le64_to_cpu(desc.packet);
-        trace_igb_lite_rx_desc(q, igb_lite_ring_add(head, n, size), buffers[n]);
-        if (buffers[n]) {
+        descs[n].packet = le64_to_cpu(descs[n].packet);
+        descs[n].header = le64_to_cpu(descs[n].header);
+        trace_igb_lite_rx_desc(q, index, descs[n].packet);
+        if (descs[n].packet) {
             room += each;
         } else {
-            igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q,
-                                 igb_lite_ring_add(head, n, size));
+            igb_lite_guest_error(s, "RX queue %u: null buffer in descriptor %u", q, index);
         }
         n++;
     }
@@ -219,9 +220,12 @@ static bool copy_out(IGBLiteState *s, const RxFrame *f, size_t at, uint64_t addr
     return true;
 }
 
-/* Writes back n descriptors. False if the last has to wait, and with it the interrupt. */
+/*
+ * Writes back n descriptors; of those without a buffer only DD, as the 82576 does. False if the last
+ * has to wait, and with it the interrupt.
+ */
 static bool publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f,
-                    const uint64_t *buffers, unsigned n)
+                    const IGBLiteRxRead *descs, unsigned n)
 {
     IGBLiteWriteBack wb = {.queue = q, .index = IGB_LITE_Q(s, RDH, q)};
     size_t at = 0, each = buffer_size(s, q);
@@ -229,13 +233,17 @@ static bool publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f
 
     for (unsigned i = 0; i < n; i++) {
         bool last = i == n - 1;
-        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
+        size_t len = MIN(each, f->stored - at);
 
         wb.addr = ring_slot(s, q, wb.index);
         wb.info = last ? f->info : 0;
         wb.status = R_RX_STATUS_DD_MASK | (last ? f->status | R_RX_STATUS_EOP_MASK : 0);
-        wb.status = FIELD_DP64(wb.status, RX_STATUS, LENGTH, len);
-        at += len;
+        if (descs[i].packet) {
+            wb.status = FIELD_DP64(wb.status, RX_STATUS, LENGTH, len);
+            at += len;
+        } else {
+            wb.status |= descs[i].header;
+        }
         done = igb_lite_write_back(s, &wb);
         trace_igb_lite_rx_done(q, wb.index, wb.info, wb.status);
         wb.index = igb_lite_ring_add(wb.index, 1, size);
@@ -245,15 +253,15 @@ static bool publish(IGBLiteState *s, unsigned q, uint32_t size, const RxFrame *f
 }
 
 /* Copies the frame to the buffers of n descriptors. */
-static bool fill_buffers(IGBLiteState *s, unsigned q, const RxFrame *f, const uint64_t *buffers,
+static bool fill_buffers(IGBLiteState *s, unsigned q, const RxFrame *f, const IGBLiteRxRead *descs,
                          int n)
 {
     size_t at = 0, each = buffer_size(s, q);
 
     for (int i = 0; i < n; i++) {
-        size_t len = buffers[i] ? MIN(each, f->stored - at) : 0;
+        size_t len = descs[i].packet ? MIN(each, f->stored - at) : 0;
 
-        if (len && !copy_out(s, f, at, buffers[i], len)) {
+        if (len && !copy_out(s, f, at, descs[i].packet, len)) {
             return false;
         }
         at += len;
@@ -264,7 +272,7 @@ static bool fill_buffers(IGBLiteState *s, unsigned q, const RxFrame *f, const ui
 /* Gives the frame to a queue. False if it has to wait until the queue has descriptors. */
 static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
 {
-    uint64_t *buffers = s->rx_buffers;
+    IGBLiteRxRead *descs = s->rx_descs;
     uint32_t size = 0;
     int n = -1;
 
@@ -279,7 +287,7 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
                                   IGB_LITE_Q(s, RDT, q));
     }
     if (size) {
-        n = s->fault_stall[0] >> q & 1 ? 0 : collect(s, q, size, f, buffers);
+        n = s->fault_stall[0] >> q & 1 ? 0 : collect(s, q, size, f, descs);
     }
     if (n == 0 && !loopback && may_wait(s, q)) {
         begin_wait(s, q);
@@ -287,11 +295,11 @@ static bool store(IGBLiteState *s, unsigned q, RxFrame *f, bool loopback)
         return false;
     }
     igb_lite_count_seen(s, false, f->packet.len);
-    if (n > 0 && fill_buffers(s, q, f, buffers, n)) {
+    if (n > 0 && fill_buffers(s, q, f, descs, n)) {
         igb_lite_log(s, "rx-frame", "\"queue\":%u,\"len\":%zu,\"descriptors\":%d", q, f->packet.len,
                      n);
         igb_lite_count_frame(s, false, f->packet.data, f->packet.len);
-        if (publish(s, q, size, f, buffers, n)) {
+        if (publish(s, q, size, f, descs, n)) {
             igb_lite_irq_queue(s, false, q);
         }
     } else {

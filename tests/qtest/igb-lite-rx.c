@@ -185,23 +185,26 @@ static void test_bad_tail(void)
     nic_stop(n);
 }
 
-/* A null buffer is passed over; the frame is in those around it. */
+/* A null buffer is passed over, its descriptor only gets DD; the frame is in those around it. */
 static void test_null_buffer(void)
 {
     Nic *n = nic_running();
     uint8_t frame[1500];
-    uint64_t second;
+    uint64_t first, second;
 
     rx_ring(n, 0, 8);
     w32(n, A_SRRCTL, 1 << R_SRRCTL_DESCTYPE_SHIFT | 1);
     rx_post(n, 0, 7);
     qtest_writeq(n->qts, RX_RING(0) + 16, 0);
+    qtest_writeq(n->qts, RX_RING(0) + 24, 0x123400009abcdef0);
     wire_send(n, frame, make_frame(frame, 1500, 1));
     rx_wait(n, 0, &r);
+    first = qtest_readq(n->qts, RX_RING(0) + 16);
     second = qtest_readq(n->qts, RX_RING(0) + 24);
     g_assert_cmpuint(r.descs, ==, 3);
     g_assert_cmpuint(r.len, ==, 1500);
-    g_assert_cmphex(second, ==, R_RX_STATUS_DD_MASK);
+    g_assert_cmphex(first, ==, 0);
+    g_assert_cmphex(second, ==, 0x123400009abcdef0 | R_RX_STATUS_DD_MASK);
     g_assert_cmpmem(r.data, 1024, frame, 1024);
     g_assert_cmpmem(r.data + 1024, 476, frame + 1024, 476);
     g_assert_cmpuint(guest_errors(n), ==, 1);
