@@ -107,6 +107,19 @@ def fetch(guest, address=None):
     return answer.partition(b"\r\n\r\n")[2]
 
 
+def check_segmented(guest, segment=1400, total=30_000, sends=5):
+    """/test/udpgso: each send must arrive as datagrams of the size asked for and a short last one. Returns how many sends and
+    datagrams there were."""
+    sizes = [segment] * (total // segment) + [total % segment]
+    with guest.udp() as sock:
+        guest.sh(f"/test/udpgso {guest.host_ip} {sock.getsockname()[1]} {segment} {total} {sends}")
+        for number in range(sends):
+            datagrams = [sock.recv(65536) for _ in sizes]
+            assert list(map(len, datagrams)) == sizes
+            assert b"".join(datagrams) == bytes((number + at) % 251 for at in range(total))
+    return sends, sends * len(sizes)
+
+
 def connect(guest, port):
     """A TCP connection, as soon as somebody listens."""
     for _ in range(100):

@@ -8,7 +8,7 @@ import time
 import pytest
 from scapy.all import UDP, Ether
 
-from linux_driver import PATTERN, Stream, check_traffic, fetch, growth, receive_errors, wrong_checksums
+from linux_driver import PATTERN, Stream, check_segmented, check_traffic, fetch, growth, receive_errors, wrong_checksums
 
 TCP_BYTES = 4 << 20
 WINDOW = ("-w", "128K")  # all flows of several get a share, and little that is sent and not yet received when the client says stop
@@ -66,19 +66,13 @@ def test_iperf(linux, vlan, mtu, offloads):
 def test_udp_segmentation(linux, by_card):
     """UDP_SEGMENT: each send becomes datagrams of the size asked for and a short last one, of right checksums, cut by the card if
     it may (its counter for segmented packets says so)."""
-    segment, total, sends = 1400, 30_000, 5
     linux.features(f"uso {'on' if by_card else 'off'}")
     assert linux.ping(1) == 1  # ARP would drop what waits for it
     try:
-        with linux.udp() as sock, linux.counted() as count:
-            linux.sh(f"/test/udpgso {linux.host_ip} {sock.getsockname()[1]} {segment} {total} {sends}")
-            sizes = [segment] * (total // segment) + [total % segment]
-            for number in range(sends):
-                datagrams = [sock.recv(65536) for _ in sizes]
-                assert list(map(len, datagrams)) == sizes
-                assert b"".join(datagrams) == bytes((number + at) % 251 for at in range(total))
+        with linux.counted() as count:
+            sends, datagrams = check_segmented(linux)
         assert wrong_checksums(count.sent) == []
-        assert len([1 for frame in count.sent if UDP in Ether(frame)]) == sends * len(sizes)
+        assert len([1 for frame in count.sent if UDP in Ether(frame)]) == datagrams
         assert count["tx_tcp_seg_good"] == (sends if by_card else 0)
         assert count["tx_packets"] == len(count.sent)
     finally:
