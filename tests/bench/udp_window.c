@@ -1,46 +1,16 @@
 // SPDX-License-Identifier: MIT
 // UDP echo client with N datagrams under way; prints "ECHOES LOST SECONDS INSTRUCTIONS" where INSTRUCTIONS is what the counter
 // file (insn_counter.c; "-": none) grew by meanwhile. Usage: udp_window ADDRESS PORT WINDOW SECONDS SIZE COUNTER_FILE
+#include "counted.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { MAX_SIZE = 65507, LOST_AFTER_US = 500000, COUNTER_SETTLE_US = 15000 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static const volatile uint64_t *map_counter(const char *path)
-{
-    int fd = open(path, O_RDONLY);
-    if (fd < 0)
-        return NULL;
-    void *map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
-    close(fd);
-    return map == MAP_FAILED ? NULL : map;
-}
-
-static uint64_t count(const volatile uint64_t *counter)
-{
-    if (!counter)
-        return 0;
-    usleep(COUNTER_SETTLE_US); // the plugin refreshes the file every 5 ms
-    return counter[0];
-}
+enum { MAX_SIZE = 65507, LOST_AFTER_US = 500000 };
 
 /// A socket that hears only the server.
 static int connect_to(const char *ip, int port)

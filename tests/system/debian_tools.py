@@ -15,8 +15,8 @@ def libraries(program):
     return re.findall(r"(/\S+)", output)
 
 
-def initramfs(directory, programs):
-    """The usual initramfs with these programs behind it, each as /deb/NAME; returns its path."""
+def initramfs(directory, programs, base=paths.ROOTFS):
+    """The usual initramfs, or another, with these programs behind it, each as /deb/NAME; returns its path."""
     archive = Archive()
     added = set()
     for program in programs:
@@ -25,6 +25,6 @@ def initramfs(directory, programs):
             if library not in added:
                 archive.file(library, Path(library).read_bytes(), 0o755)
                 added.add(library)
-    target = Path(directory) / "debian.cpio"
-    target.write_bytes(paths.ROOTFS.read_bytes() + archive.bytes())
+    target = Path(directory) / f"debian-{base.name}"
+    target.write_bytes(base.read_bytes() + archive.bytes())
     return target

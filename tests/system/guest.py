@@ -3,6 +3,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import socket
@@ -28,6 +29,7 @@ class Guest:
 
     capture = True  # QEMU writes all frames to pcap_path
     vnet_hdr = False  # the TAP leaves segmentation and checksums to the host, for a NIC that knows how to ask for it
+    iperf_program = "/deb/iperf3"  # where the initramfs has it, see debian_tools
 
     def __init__(self, machine=None, prompt_timeout=120, **options):
         number = next(_numbers)
@@ -303,6 +305,26 @@ class Guest:
         assert self.ping(1) == 1, "the guest does not answer pings"
         self.send_frames([Ether(dst=self.mac, src=self.host_mac) / ARP(
             op=1, hwsrc=self.host_mac, psrc=self.host_ip, pdst=self.ip)])
+
+    # --- iperf3 --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def iperf_server(self):
+        """iperf3's server in the guest while the body runs."""
+        with self.background(f"{self.iperf_program} -s --logfile /tmp/iperf.log"):
+            yield
+
+    def iperf(self, *words, address=None, timeout=60):
+        """One run of iperf3's client on the host, as the dict that it reports."""
+        command = ["iperf3", "-J", "-c", address or self.ip, *map(str, words)]
+        for _ in range(50):
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+            report = json.loads(done.stdout)
+            if not re.search("unable to connect|busy|control message: Connection reset", report.get("error", "")):
+                break  # else the server is not there yet, or still at work for the last client
+            time.sleep(0.1)
+        assert "error" not in report, f"{' '.join(command)}: {report['error']}"
+        return report
 
     # --- end -----------------------------------------------------------------------------------------------------
 

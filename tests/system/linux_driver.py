@@ -146,6 +146,8 @@ def growth(before, after):
 class LinuxGuest(Guest):
     """Debian's kernel on the NIC, igb loaded and eth0 configured by init."""
 
+    iperf_program = IPERF
+
     def __init__(self, directory, suite="stable", nic="igb-lite", smp=2):
         tree = linux_guest.unpacked(suite)
         initrd = Path(directory) / "initrd.cpio"
@@ -395,24 +397,6 @@ class LinuxGuest(Guest):
         else:
             with self.vlan(number, mtu) as address:
                 yield address
-
-    @contextlib.contextmanager
-    def iperf_server(self):
-        """iperf3's server in the guest while the body runs."""
-        with self.background(f"{IPERF} -s --logfile /tmp/iperf.log"):
-            yield
-
-    def iperf(self, *words, address=None, timeout=60):
-        """One run of iperf3's client on the host, as the dict that it reports."""
-        command = ["iperf3", "-J", "-c", address or self.ip, *map(str, words)]
-        for _ in range(50):
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-            report = json.loads(done.stdout)
-            if not re.search("unable to connect|busy|control message: Connection reset", report.get("error", "")):
-                break  # else the server is not there yet, or still at work for the last client
-            time.sleep(0.1)
-        assert "error" not in report, f"{' '.join(command)}: {report['error']}"
-        return report
 
     # --- queues --------------------------------------------------------------------------------------------------
 

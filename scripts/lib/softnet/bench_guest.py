@@ -7,7 +7,6 @@ Throughput is as the clients see it; CPU time is the QEMU process's; interrupts 
 those of the driver's queues, which count a segmented packet as its segments)."""
 
 import contextlib
-import os
 import re
 import socket
 import statistics
@@ -17,7 +16,7 @@ import tempfile
 import time
 
 from . import netns
-from .bench_common import LOGS, Table, compile_client, qemu_version
+from .bench_common import LOGS, Table, compile_client, qemu_version, real_time
 from .paths import ROOT
 from .shell import run, say
 
@@ -115,15 +114,6 @@ def measure_once(guest, case, client, seconds):
     return figures
 
 
-def real_time():
-    """Put this process, and what it starts, before all that is not real-time. True if the machine allows that."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    except PermissionError:
-        return False
-    return True
-
-
 def over(backend, client, repetitions, seconds, priority):
     """The table of one backend."""
     table = Table(f"\n{qemu_version()}, TCG, Debian's Linux, 1 CPU, over {BACKENDS[backend]}\n"
@@ -152,5 +142,5 @@ def measure(backends, repetitions, seconds):
     client = compile_client("udp_window")
     compile_client("tap_pump")
     netns.enter_new()
-    priority = "real-time" if real_time() else "no real-time priority: other load counts"
+    priority = real_time()
     return [over(backend, client, repetitions, seconds, priority) for backend in backends]
