@@ -99,7 +99,7 @@ public:
         flags_ = local_irq_save();
         lo_->lock.lock();
         if (hi_ != lo_)
-            hi_->lock.lock();
+            hi_->lock.lock_nested(1);
     }
     ~two_buckets() NO_THREAD_SAFETY_ANALYSIS
     {
