@@ -1,99 +1,13 @@
 // SPDX-License-Identifier: MIT
-// eventpoll: what epoll_ctl and epoll_wait promise (rows of E), its insides after each step, and its races under seeded schedules.
-#include "fs/eventfd.h"
-#include "fs/eventpoll_internal.h"
-#include "fs/file.h"
+// eventpoll: what epoll_ctl and epoll_wait promise (rows of E), and its insides after each step.
+#include "epoll_util.h"
 #include "fs/pipe.h"
-#include "lib/printk.h"
 #include "mm/slab.h"
-#include "unit.h"
-#include <cstdlib>
+
+using namespace epoll_test;
 
 namespace
 {
-constexpr u64 FOREVER = ~u64{0};
-alignas(4096) u8 user_room[65536];
-files_struct *table; // the descriptor table of the test's threads
-
-/// A kernel thread with the test's descriptors and user memory.
-void as_process()
-{
-    if (!table)
-        table = files_alloc();
-    current()->files = table;
-    host_user_memory(user_room, sizeof user_room);
-}
-
-template <void (*F)()>
-void process(void *)
-{
-    as_process();
-    F();
-    current()->files = nullptr;
-}
-
-user_ptr<epoll_event> user_events()
-{
-    return user_ptr<epoll_event>{reinterpret_cast<u64>(user_room)};
-}
-const epoll_event &event_at(int i)
-{
-    return reinterpret_cast<const epoll_event *>(user_room)[i];
-}
-
-int epoll()
-{
-    auto fd = do_epoll_create(0);
-    HOST_EXPECT(fd);
-    return *fd;
-}
-/// 0 or errno; data is the descriptor.
-int ctl(int ep, int op, int fd, u32 events = 0)
-{
-    epoll_event ev{events, static_cast<u64>(fd)};
-    return do_epoll_ctl(ep, op, fd, op == EPOLL_CTL_DEL ? nullptr : &ev).err();
-}
-/// Events now ready, or -errno.
-int wait(int ep, int max = 64, u64 expires = 0)
-{
-    auto r = do_epoll_wait(ep, user_events(), max, expires);
-    return r ? *r : -r.err();
-}
-int event_fd(u32 count = 0)
-{
-    auto fd = do_eventfd(count, O_NONBLOCK);
-    HOST_EXPECT(fd);
-    return *fd;
-}
-void signal_fd(int fd)
-{
-    u64 one = 1;
-    auto f = fget(fd);
-    iov_iter from = iov_iter::kernel(&one, sizeof one);
-    HOST_EXPECT(f && vfs_write(f->get(), from, nullptr));
-}
-/// What was in the counter; 0: nothing.
-u64 drain_fd(int fd)
-{
-    u64 n = 0;
-    auto f = fget(fd);
-    iov_iter to = iov_iter::kernel(&n, sizeof n);
-    return f && vfs_read(f->get(), to, nullptr) ? n : 0;
-}
-void close(int fd)
-{
-    HOST_EXPECT(close_fd(static_cast<unsigned>(fd)));
-}
-eventpoll *inside(int ep)
-{
-    return ep_of(fget(ep)->get());
-}
-void msleep(int ms)
-{
-    set_current_state(TASK_UNINTERRUPTIBLE);
-    schedule_timeout(ms);
-}
-
 // --- ctl ------------------------------------------------------------------------------------------
 
 void new_eventpoll_is_empty()
@@ -491,131 +405,7 @@ void arrivals_during_a_transfer_come_reversed()
     for (int fd : fds)
         close(fd);
 }
-
-// --- Races, under seeded schedules ----------------------------------------------------------------
-
-constexpr int RACE_FDS = 3, ROUNDS = 12;
-struct race {
-    int ep, fds[RACE_FDS], running = 0;
-    u32 flags;
-    u64 sent = 0, taken = 0;
-    int owners[RACE_FDS] = {};
-    bool done = false;
-};
-race *the_race;
-
-void race_writer(void *)
-{
-    as_process();
-    for (int i = 0; i < ROUNDS; i++) {
-        signal_fd(the_race->fds[host_random() % RACE_FDS]);
-        the_race->sent++;
-        if (host_random() % 4 == 0)
-            msleep(1);
-    }
-    the_race->running--;
-    current()->files = nullptr;
-}
-
-/// Takes what it is told of; with ONESHOT it alone owns the descriptor until it re-arms it (row E-21).
-void race_reader(void *p)
-{
-    as_process();
-    race *r = the_race;
-    auto room = static_cast<u64>(reinterpret_cast<long>(p));
-    while (!r->done) {
-        auto n = do_epoll_wait(r->ep, user_events() + room * 8, 2, ktime_get() + NSEC_PER_MSEC);
-        HOST_EXPECT(n || n.err() == EINTR);
-        for (int i = 0; n && i < *n; i++) {
-            auto fd = static_cast<int>(event_at(static_cast<int>(room) * 8 + i).data);
-            int k = 0;
-            while (k < RACE_FDS && r->fds[k] != fd)
-                k++;
-            HOST_EXPECT(k < RACE_FDS);
-            if (r->flags & EPOLLONESHOT)
-                HOST_EXPECT(r->owners[k]++ == 0);
-            r->taken += drain_fd(fd);
-            if (r->flags & EPOLLONESHOT) {
-                r->owners[k]--;
-                HOST_EXPECT(ctl(r->ep, EPOLL_CTL_MOD, fd, POLLIN | r->flags) == 0);
-            }
-        }
-    }
-    r->running--;
-    current()->files = nullptr;
-}
-
-/// Adds and removes another descriptor all the time, and closes it while it is watched.
-void race_churner(void *)
-{
-    as_process();
-    race *r = the_race;
-    while (!r->done) {
-        int fd = event_fd();
-        HOST_EXPECT(ctl(r->ep, EPOLL_CTL_ADD, fd, POLLIN | EPOLLET) == 0);
-        if (host_random() % 2)
-            HOST_EXPECT(ctl(r->ep, EPOLL_CTL_DEL, fd) == 0);
-        close(fd);
-        msleep(1);
-    }
-    r->running--;
-    current()->files = nullptr;
-}
-
-void run_race(u32 flags, int readers)
-{
-    race r;
-    the_race = &r;
-    r.flags = flags;
-    r.ep = epoll();
-    for (int &fd : r.fds) {
-        fd = event_fd();
-        HOST_EXPECT(ctl(r.ep, EPOLL_CTL_ADD, fd, POLLIN | flags) == 0);
-    }
-    r.running = 1;
-    wake_up_process(kthread_create(race_writer, nullptr, -1, "writer"));
-    for (long i = 0; i < readers; i++) {
-        r.running++;
-        wake_up_process(
-            kthread_create(race_reader, reinterpret_cast<void *>(i + 1), -1, "reader/%ld", i));
-    }
-    r.running++;
-    wake_up_process(kthread_create(race_churner, nullptr, -1, "churner"));
-    for (int i = 0; i < 2000 && (r.sent < ROUNDS || r.taken < r.sent); i++)
-        msleep(1);
-    HOST_EXPECT(r.sent == ROUNDS && r.taken == r.sent); // nothing lost, nothing asleep for ever
-    r.done = true;
-    while (r.running)
-        msleep(1);
-    eventpoll *e = inside(r.ep);
-    HOST_EXPECT(e->rbr.check() == RACE_FDS && e->nr_items == RACE_FDS);
-    HOST_EXPECT(e->ovflist == EP_UNACTIVE_PTR);
-    for (int fd : r.fds)
-        close(fd);
-    close(r.ep);
-}
-
-void races()
-{
-    const char *more = getenv("SOFTNET_SCHEDULES");
-    unsigned seeds = more ? static_cast<unsigned>(atoi(more)) : 60;
-    host_preempt(7);
-    for (unsigned seed = 1; seed <= seeds; seed++) {
-        host_seed(seed);
-        run_race(0, 2);
-        run_race(EPOLLET, 2);
-        run_race(EPOLLONESHOT, 4);
-        run_race(EPOLLET | EPOLLONESHOT, 4);
-        if (host_failures()) {
-            pr_info("seed %u\n", seed);
-            break;
-        }
-    }
-    host_preempt(0);
-}
 } // namespace
-
-#define PROCESS_UNIT(f) (unit_case{#f, nullptr, process<f>})
 
 extern "C" int main()
 {
@@ -640,7 +430,6 @@ extern "C" int main()
                   PROCESS_UNIT(one_of_four_is_woken_newest_first),
                   PROCESS_UNIT(time_out_and_no_sleep_when_ready),
                   PROCESS_UNIT(arrivals_during_a_transfer_come_reversed),
-                  PROCESS_UNIT(races),
               },
               4);
 }
