@@ -168,9 +168,20 @@ bool pskb_may_pull_slow(sk_buff *skb, u32 n)
 {
     if (n > skb->len)
         return false;
-    // All or nothing of the non-linear part keeps this simple; headers are short and the driver
-    // keeps them linear.
-    return skb_linearize(skb) == 0;
+    // A driver's frame: its headers at the beginning of the first page. They alone move, so that the payload's pages can be passed on
+    // as they are (GRO, TCP's receive queue). Anything else is rare, and all of it becomes linear.
+    skb_shared_info *si = skb_shinfo(skb);
+    u32 more = n - skb_headlen(skb);
+    if (skb_cloned(skb) || skb->end - skb->tail < more || !si->nr_frags ||
+        si->frags[0].size <= more)
+        return skb_linearize(skb) == 0;
+    skb_frag &f = si->frags[0];
+    memcpy(skb->head + skb->tail, static_cast<const u8 *>(page_address(f.pg)) + f.offset, more);
+    f.offset += more;
+    f.size -= more;
+    skb->tail += more;
+    skb->data_len -= more;
+    return true;
 }
 
 int skb_linearize(sk_buff *skb)
