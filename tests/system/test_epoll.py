@@ -275,6 +275,15 @@ def test_x07_wakeups_per_connection(guest, shape, woken):
 
 
 @pytest.mark.linux
+@pytest.mark.row("E-04", "Z-02")
+@pytest.mark.timeout(400)
+def test_a_hundred_thousand_descriptors(guests):
+    """The limits of a process and of a user, and 100,000 descriptors in one epoll."""
+    status, output = guests.get(smp=2, memory="512M").status("manyfds", 300)
+    assert status == 0 and "all ok" in output, "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
+
+
+@pytest.mark.linux
 @pytest.mark.row("E-18", "E-19", "E-20", "E-21", "E-22", "E-23", "E-24", "E-25", "E-28", "E-29", "E-30", "E-31", "E-32")
 def test_program(guest):
     """What epoll_ctl and epoll_wait promise a program, on every kind of file."""
