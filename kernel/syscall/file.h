@@ -29,6 +29,7 @@ result<void> sys_fsync(int fd);
 result<void> sys_fdatasync(int fd);
 result<void> sys_sync();
 result<void> sys_syncfs(int fd);
+result<void> sys_sync_file_range(int fd, s64 off, s64 n, u32 flags);
 result<void> sys_fadvise64(int fd, s64 off, s64 len, int advice);
 
 // file_open.cc

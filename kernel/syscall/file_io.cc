@@ -247,6 +247,21 @@ result<void> sys_syncfs(int fd)
     return f ? result<void>{} : result<void>{error{EBADF}};
 }
 
+result<void> sys_sync_file_range(int fd, s64 off, s64 n, u32 flags)
+{
+    enum { WAIT_BEFORE = 1, WRITE = 2, WAIT_AFTER = 4 };
+    s64 end;
+    if (flags & ~u32{WAIT_BEFORE | WRITE | WAIT_AFTER})
+        return error{EINVAL};
+    if (off < 0 || __builtin_add_overflow(off, n, &end) || end < off)
+        return error{EINVAL};
+    fd_ref f{fd};
+    if (!f)
+        return error{EBADF};
+    u32 mode = f->f_inode->mode;
+    return s_isreg(mode) || s_isdir(mode) ? result<void>{} : result<void>{error{ESPIPE}};
+}
+
 result<void> sys_fadvise64(int fd, s64, s64 len, int advice)
 {
     fd_ref f{fd};

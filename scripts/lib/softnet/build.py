@@ -8,7 +8,7 @@ import shutil
 import sys
 import textwrap
 
-from . import debian, judges, linux_guest, mkrootfs
+from . import debian, judges, linux_guest, mkrootfs, servers
 from .paths import BUILD, DEBUG_KERNEL, KERNEL, LIB, OUT, ROOT, ROOTFS
 from .shell import Failed, main, run, say
 
@@ -105,6 +105,8 @@ TARGETS = {
     "debian": ("out/debian/rootfs.cpio, an initramfs of Debian's bash, coreutils, procps and python3",
                lambda: (meson("userland"), debian.build())),
     "judges": ("out/judges, nolibc-test, kselftests and ash tests from Debian's source packages", judges.build),
+    "servers": ("out/servers/extra.cpio, Debian's redis-server, memcached, nginx, iperf3 and python3, to put behind an initramfs",
+                servers.build),
     "linux": ("out/linux, a stock Linux guest from Debian's packages, to compare with", linux_guest.build),
 }
 ALL = ["qemu", "kernel", "debug", "rootfs"]

@@ -20,7 +20,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ROOT_PACKAGES = ["bash", "coreutils", "procps", "python3-minimal", "busybox-static", "dash", "grep", "sed", "mawk", "diffutils", "findutils",
                  "libc-bin", "hostname"]
 # What a closure of dependencies brings that nothing here starts: package management and its interpreter, time zones.
-UNWANTED = re.compile(r"^(dpkg|debconf|cdebconf|perl|tar|tzdata|media-types|mailcap|init-system-helpers|lsb-base|sysvinit-utils|"
+UNWANTED = re.compile(r"^(adduser|dpkg|debconf|cdebconf|perl|tar|tzdata|media-types|mailcap|init-system-helpers|lsb-base|sysvinit-utils|"
                       r"debianutils|libnsl|libtirpc|gcc-\d+-base)")
 LEFT_OUT = re.compile(r"^usr/share/(doc|man|info|locale|lintian|bash-completion|doc-base|menu|pixmaps|applications|gcc)|"
                       r"/(__pycache__|idlelib|tkinter|lib2to3/tests|ensurepip|turtledemo|distutils/tests|tkinter_test|ttk_test)(/|$)|"

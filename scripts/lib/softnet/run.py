@@ -7,13 +7,15 @@ import shlex
 import socket
 import sys
 
-from . import netns
+from . import netns, servers
 from .build import build
-from .paths import DEBUG_KERNEL, KERNEL, QEMU, ROOTFS
+from .paths import BUILD, DEBUG_KERNEL, KERNEL, QEMU, ROOTFS
 from .qemu import Machine
 from .shell import Failed, main, say
 
 TAP_NAME = "softnet0"
+DEFAULT_MEMORY = "256M"
+STREAM_PORTS = {23: 2323, 80: 8080, 6379: 16379}  # of the guest: the port of 127.0.0.1 that is forwarded to it, if it is free
 
 
 def parse():
@@ -21,7 +23,7 @@ def parse():
     parser = argparse.ArgumentParser(prog="scripts/run", description="Boots Softnet under QEMU, on igb-lite.",
                                      epilog="In the console: Ctrl-a x ends QEMU, Ctrl-a c is QEMU's monitor.")
     parser.add_argument("--smp", type=int, default=2, metavar="N", help="CPUs (2)")
-    parser.add_argument("--memory", default="256M", metavar="SIZE", help="memory (256M)")
+    parser.add_argument("--memory", default=DEFAULT_MEMORY, metavar="SIZE", help="memory (256M)")
     parser.add_argument("--net", choices=["user", "tap"], default="user",
                         help="user: through QEMU's own NAT, with forwarded ports; tap: a network namespace of its own")
     parser.add_argument("--nic", choices=["igb-lite", "igb"], default="igb-lite", help="the NIC model (igb-lite)")
@@ -31,6 +33,8 @@ def parse():
     parser.add_argument("--accel", choices=["tcg", "kvm"], default="tcg", help="how QEMU runs the guest (tcg)")
     parser.add_argument("--kernel", metavar="FILE", help="another kernel (a stock Linux, for instance)")
     parser.add_argument("--initrd", metavar="FILE", help="another initramfs")
+    parser.add_argument("--servers", action="store_true",
+                        help="Debian's redis-server, memcached, nginx, iperf3 and python3 in the initramfs, and 512 MB of memory")
     parser.add_argument("--append", default="", metavar="WORDS", help="more words for the kernel command line")
     parser.add_argument("--dry-run", action="store_true", help="only print the QEMU command")
     options = parser.parse_args()
@@ -53,12 +57,14 @@ def free_port(kind, wanted):
 
 def use_user_net(machine):
     """QEMU's NAT with ports of 127.0.0.1 forwarded to the guest."""
-    echo, telnet = free_port(socket.SOCK_DGRAM, 10007), free_port(socket.SOCK_STREAM, 2323)
+    echo = free_port(socket.SOCK_DGRAM, 10007)
+    streams = {guest: free_port(socket.SOCK_STREAM, host) for guest, host in STREAM_PORTS.items()}
     machine.address, machine.gateway = "10.0.2.15", "10.0.2.2"
-    machine.netdev = f"user,net=10.0.2.0/24,hostfwd=udp:127.0.0.1:{echo}-:7,hostfwd=tcp:127.0.0.1:{telnet}-:23"
+    machine.netdev = f"user,net=10.0.2.0/24,hostfwd=udp:127.0.0.1:{echo}-:7" + \
+        "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for guest, host in streams.items())
     return [f"UDP echo: 127.0.0.1:{echo}   try: python3 -c \"import socket;s=socket.socket(2,2);s.settimeout(2);"
             f"s.sendto(b'hello',('127.0.0.1',{echo}));print(s.recv(99))\"",
-            f"TCP: 127.0.0.1:{telnet} is the guest's port 23",
+            "TCP: " + ", ".join(f"127.0.0.1:{host} is the guest's port {guest}" for guest, host in streams.items()),
             "QEMU's NAT does not pass pings on: use --net tap for ping"]
 
 
@@ -88,6 +94,11 @@ def prepare(options):
         build("debug" if options.debug else "kernel")
     if not options.initrd:
         build("rootfs")
+    if options.servers:
+        build("servers")
+        options.initrd = BUILD / "servers.cpio"
+        options.initrd.write_bytes(servers.initramfs())
+        options.memory = "512M" if options.memory == DEFAULT_MEMORY else options.memory
     for name in filter(None, (options.kernel, options.initrd)):
         if not os.access(name, os.R_OK):
             raise Failed(f"cannot read {name}")

@@ -164,7 +164,7 @@ def stage_qtest(_):
 def stage_system(selection):
     """Softnet under QEMU, seen from outside."""
     # Linux, which judges igb-lite, is fetched here: the tests' own network namespace reaches no mirror.
-    build("qemu", "kernel", "debug", "rootfs", "linux", "debian", "judges")
+    build("qemu", "kernel", "debug", "rootfs", "linux", "debian", "judges", "servers")
     report = BUILD / "system.xml"
     report.unlink(missing_ok=True)
     if not selection:  # a whole run says everything anew
