@@ -17,5 +17,10 @@ result<int> replace_fd(unsigned fd, file *file, u32 flags);
 /// FD_CLOEXEC of a descriptor: O_CLOEXEC or 0; EBADF.
 result<u32> get_close_on_exec(unsigned fd);
 result<void> set_close_on_exec(unsigned fd, bool on);
+/// fcntl's F_SETOWN and F_GETOWN; a process that does not exist means nobody. Linux fs/fcntl.c.
+void f_setown(file *f, s32 who);
+s32 f_getown(const file *f);
+/// Tell the owner of urgent data: SIGURG. [P S], tasklist_lock not held.
+void send_sigurg(file *f);
 /// The integer behind /proc/sys/fs/nr_open.
 int *nr_open_sysctl();

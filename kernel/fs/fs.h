@@ -192,6 +192,12 @@ struct dentry : pinned {
 };
 
 /// An open file (Linux struct file, cache "filp").
+/// Who gets a file's signals (F_SETOWN): a process, minus a process group, or 0; and the ids of who said so.
+struct fown_struct {
+    s32 who = 0;
+    u32 uid = 0, euid = 0;
+};
+
 struct file : pinned {
     refcount count;
     dentry *f_dentry = nullptr;
@@ -200,6 +206,7 @@ struct file : pinned {
     const file_operations *f_op = nullptr;
     u32 f_flags = 0; // O_* without the creation flags
     u32 f_mode = 0;  // FMODE_*
+    fown_struct f_owner;
     u64 f_pos = 0;
     void *private_data = nullptr;
     mutex f_pos_lock{"file.f_pos"};

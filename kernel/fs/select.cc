@@ -11,14 +11,15 @@ namespace
 {
 struct poll_wqueues;
 
-/// One wait queue this call is on.
+/// One wait queue this call is on. `wait` has the task as every entry has: traces and dumps print its pid.
 struct poll_table_entry : pinned {
     file *filp;
     u32 key;
+    poll_wqueues *pwq;
     wait_queue wait;
     wait_queue_head *head;
-    poll_table_entry(file *f, u32 k, wait_queue_func func, poll_wqueues *pwq, wait_queue_head *q)
-        : filp{f}, key{k}, wait{func, pwq}, head{q}
+    poll_table_entry(file *f, u32 k, wait_queue_func func, poll_wqueues *p, wait_queue_head *q)
+        : filp{f}, key{k}, pwq{p}, wait{func, current()}, head{q}
     {
     }
 };
@@ -40,7 +41,6 @@ struct entry_chunk {
 struct poll_wqueues : pinned {
     poll_table pt; // first: poll methods know only this part
     u32 key = 0;   // events the current file is asked for
-    task_struct *polling_task = current();
     std::atomic<bool> triggered{false};
     bool no_memory = false;
     entry_room<INLINE_ENTRIES> room;
@@ -56,12 +56,12 @@ struct poll_wqueues : pinned {
 int pollwake(wait_queue *w, unsigned mode, int flags, void *key)
 {
     auto *e = container_of(w, poll_table_entry, wait);
-    auto *pwq = static_cast<poll_wqueues *>(w->private_);
+    poll_wqueues *pwq = e->pwq;
     if (key && !(reinterpret_cast<u64>(key) & e->key))
         return 0;
     pwq->triggered.store(true, std::memory_order_release);
     smp_mb();
-    return try_to_wake_up(pwq->polling_task, mode, flags);
+    return default_wake_function(w, mode, flags, key);
 }
 
 void add_entry(file *f, wait_queue_head *q, poll_table *pt)

@@ -5,6 +5,7 @@
 // A socket lives in a socket_alloc together with its inode: the inode's last reference frees both. Before a file exists,
 // sock_release drops that reference; afterwards closing the file does.
 
+#include "fs/file.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
 #include "net/core/sock.h"
@@ -157,16 +158,15 @@ static result<s64> sock_ioctl(file *f, u32 cmd, u64 arg)
     socket *s = static_cast<socket *>(f->private_data);
     switch (cmd) {
     case FIOSETOWN:
-    case SIOCSPGRP: { // signal-driven I/O is not offered; the owner can only be cleared
-        int pid;
-        TRY_VOID(get_user(pid, user_ptr<int>{arg}));
-        if (pid)
-            return error{EOPNOTSUPP};
+    case SIOCSPGRP: {
+        int who;
+        TRY_VOID(get_user(who, user_ptr<int>{arg}));
+        f_setown(f, who);
         return s64{0};
     }
     case FIOGETOWN:
     case SIOCGPGRP:
-        TRY_VOID(put_user(user_ptr<int>{arg}, 0));
+        TRY_VOID(put_user(user_ptr<int>{arg}, f_getown(f)));
         return s64{0};
     }
     return s->ops->ioctl(s, cmd, arg);

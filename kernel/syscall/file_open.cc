@@ -121,9 +121,11 @@ result<s64> fcntl_file(file *f, u32 cmd, u64 arg)
         if (!is_pipe(f))
             return error{EBADF};
         return s64{TRY(pipe_set_size(f, static_cast<u32>(arg)))};
-    case F_SETOWN: // O_ASYNC delivers nothing yet, so there is nobody to remember
-    case F_GETOWN:
+    case F_SETOWN: // for SIGURG; O_ASYNC delivers nothing
+        f_setown(f, static_cast<s32>(arg));
         return s64{0};
+    case F_GETOWN:
+        return s64{f_getown(f)};
     default:
         return error{EINVAL};
     }

@@ -7,6 +7,7 @@
 // that was just closed is purged by sk_destruct, which runs in process context after the grace period.
 
 #include "net/core/sock.h"
+#include "fs/file.h"
 #include "mm/slab.h"
 
 static spinlock sk_all_lock{"sk_all"};
@@ -152,6 +153,13 @@ void sock_orphan(sock *sk)
     sk->sk_socket = nullptr;
     sk->sk_ino = 0;
     rcu_assign_pointer(sk->sk_wq, nullptr);
+}
+
+void sk_send_sigurg(sock *sk)
+{
+    spin_guard<bh> g{sk->sk_callback_lock};
+    if (sk->sk_socket && sk->sk_socket->file)
+        send_sigurg(sk->sk_socket->file);
 }
 
 void sk_common_release(sock *sk)

@@ -19,7 +19,8 @@ int sysctl_tcp_timestamps = 1, sysctl_tcp_window_scaling = 1, sysctl_tcp_sack = 
     sysctl_tcp_early_retrans = 3, sysctl_tcp_frto = 2, sysctl_tcp_slow_start_after_idle = 1,
     sysctl_tcp_workaround_signed_windows = 0, sysctl_tcp_limit_output_bytes = 131072,
     sysctl_tcp_challenge_ack_limit = 100, sysctl_tcp_no_metrics_save = 0, sysctl_tcp_base_mss = 512,
-    sysctl_tcp_mtu_probing = 0, sysctl_tcp_thin_linear_timeouts = 0, sysctl_tcp_max_ssthresh = 0;
+    sysctl_tcp_mtu_probing = 0, sysctl_tcp_thin_linear_timeouts = 0, sysctl_tcp_max_ssthresh = 0,
+    sysctl_tcp_retrans_collapse = 1;
 int sysctl_tcp_rmem[3] = {4096, 87380, 6 << 20}, sysctl_tcp_wmem[3] = {4096, 16384, 4 << 20};
 s64 sysctl_tcp_mem[3];
 std::atomic<s64> tcp_memory_allocated;
@@ -101,6 +102,7 @@ void sysctl_tcp_init()
         {"tcp_mtu_probing", &sysctl_tcp_mtu_probing, 0, 2},
         {"tcp_thin_linear_timeouts", &sysctl_tcp_thin_linear_timeouts, 0, 1},
         {"tcp_max_ssthresh", &sysctl_tcp_max_ssthresh, 0, most},
+        {"tcp_retrans_collapse", &sysctl_tcp_retrans_collapse, 0, most},
     };
     char path[64];
     for (const auto &f : files) {
@@ -109,5 +111,6 @@ void sysctl_tcp_init()
     }
     sysctl_create_ints("net/ipv4/tcp_rmem", sysctl_tcp_rmem, 3, 1, most);
     sysctl_create_ints("net/ipv4/tcp_wmem", sysctl_tcp_wmem, 3, 1, most);
+    tcp_cong_sysctl_init();
     proc_create("sys/net/ipv4/tcp_mem", tcp_mem_show, nullptr, tcp_mem_store);
 }

@@ -238,18 +238,18 @@ inline bool tcp_paws_reject(const tcp_options_received *rx, bool rst)
 
 // --- sysctls (3.10's names and defaults; /proc/sys/net/ipv4, sysctl_net_ipv4.cc) -----------------------------------------------
 extern int sysctl_tcp_timestamps, sysctl_tcp_window_scaling, sysctl_tcp_sack, sysctl_tcp_dsack,
-    sysctl_tcp_fack, sysctl_tcp_ecn, sysctl_tcp_syn_retries, sysctl_tcp_synack_retries,
-    sysctl_tcp_keepalive_time, sysctl_tcp_keepalive_intvl, sysctl_tcp_keepalive_probes,
-    sysctl_tcp_retries1, sysctl_tcp_retries2, sysctl_tcp_orphan_retries, sysctl_tcp_fin_timeout,
-    sysctl_tcp_syncookies, sysctl_tcp_max_syn_backlog, sysctl_tcp_abort_on_overflow,
-    sysctl_tcp_max_orphans, sysctl_tcp_max_tw_buckets, sysctl_tcp_tw_reuse, sysctl_tcp_tw_recycle,
-    sysctl_tcp_rfc1337, sysctl_tcp_stdurg, sysctl_tcp_low_latency, sysctl_tcp_reordering,
-    sysctl_tcp_app_win, sysctl_tcp_adv_win_scale, sysctl_tcp_moderate_rcvbuf,
-    sysctl_tcp_tso_win_divisor, sysctl_tcp_early_retrans, sysctl_tcp_frto,
-    sysctl_tcp_slow_start_after_idle, sysctl_tcp_workaround_signed_windows,
-    sysctl_tcp_limit_output_bytes, sysctl_tcp_challenge_ack_limit, sysctl_tcp_no_metrics_save,
-    sysctl_tcp_base_mss, sysctl_tcp_mtu_probing, sysctl_tcp_thin_linear_timeouts,
-    sysctl_tcp_max_ssthresh;
+    sysctl_tcp_fack, sysctl_tcp_ecn, sysctl_tcp_retrans_collapse, sysctl_tcp_syn_retries,
+    sysctl_tcp_synack_retries, sysctl_tcp_keepalive_time, sysctl_tcp_keepalive_intvl,
+    sysctl_tcp_keepalive_probes, sysctl_tcp_retries1, sysctl_tcp_retries2,
+    sysctl_tcp_orphan_retries, sysctl_tcp_fin_timeout, sysctl_tcp_syncookies,
+    sysctl_tcp_max_syn_backlog, sysctl_tcp_abort_on_overflow, sysctl_tcp_max_orphans,
+    sysctl_tcp_max_tw_buckets, sysctl_tcp_tw_reuse, sysctl_tcp_tw_recycle, sysctl_tcp_rfc1337,
+    sysctl_tcp_stdurg, sysctl_tcp_low_latency, sysctl_tcp_reordering, sysctl_tcp_app_win,
+    sysctl_tcp_adv_win_scale, sysctl_tcp_moderate_rcvbuf, sysctl_tcp_tso_win_divisor,
+    sysctl_tcp_early_retrans, sysctl_tcp_frto, sysctl_tcp_slow_start_after_idle,
+    sysctl_tcp_workaround_signed_windows, sysctl_tcp_limit_output_bytes,
+    sysctl_tcp_challenge_ack_limit, sysctl_tcp_no_metrics_save, sysctl_tcp_base_mss,
+    sysctl_tcp_mtu_probing, sysctl_tcp_thin_linear_timeouts, sysctl_tcp_max_ssthresh;
 extern int sysctl_tcp_rmem[3], sysctl_tcp_wmem[3];
 extern s64 sysctl_tcp_mem[3];                 // pages: low, pressure, high
 extern std::atomic<s64> tcp_memory_allocated; // pages
@@ -502,6 +502,8 @@ struct tcp_congestion_ops {
     tcp_congestion_ops *next;
 };
 int tcp_register_congestion_control(tcp_congestion_ops *ca);
+/// The files of /proc/sys that name the algorithms. Boot.
+void tcp_cong_sysctl_init();
 void tcp_init_congestion_control(sock *sk);
 void tcp_cleanup_congestion_control(sock *sk);
 /// TCP_CONGESTION: ENOENT, EPERM. [P]

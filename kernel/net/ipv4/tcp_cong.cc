@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Congestion control: the registry, and Reno (Linux net/ipv4/tcp_cong.c; RFC 5681). Socket lock held; the list has its own.
 
+#include "fs/seq_file.h"
 #include "lib/string.h"
 #include "net/ipv4/tcp_engine.h"
 
@@ -65,6 +66,57 @@ result<void> tcp_set_congestion_control(sock *sk, const char *name)
     if (sk->sk_state != TCP_CLOSE && ca->init)
         ca->init(sk);
     return {};
+}
+
+// --- /proc/sys/net/ipv4/tcp_{available_,}congestion_control ------------------------------------------------------------------------------------
+
+static void congestion_show(seq_file *m)
+{
+    spin_guard<bh> g{tcp_cong_list_lock};
+    seq_printf(m, "%s\n", tcp_cong_list->name);
+}
+
+/// The default of new sockets goes to the head of the list. ENOENT: no such algorithm.
+static int congestion_store(char *text, size_t, void *)
+{
+    char *end = text;
+    while (*end && *end != ' ' && *end != '\n')
+        end++;
+    *end = 0;
+    spin_guard<bh> g{tcp_cong_list_lock};
+    tcp_congestion_ops *ca = find(text);
+    if (!ca)
+        return -ENOENT;
+    tcp_congestion_ops **at = &tcp_cong_list;
+    while (*at != ca)
+        at = &(*at)->next;
+    *at = ca->next;
+    ca->next = tcp_cong_list;
+    tcp_cong_list = ca;
+    ca->non_restricted = true; // who may connect may use the default
+    return 0;
+}
+
+static void congestion_list_show(seq_file *m)
+{
+    spin_guard<bh> g{tcp_cong_list_lock};
+    bool allowed = m->private_data;
+    const char *blank = "";
+    for (tcp_congestion_ops *ca = tcp_cong_list; ca; ca = ca->next) {
+        if (allowed && !ca->non_restricted)
+            continue;
+        seq_printf(m, "%s%s", blank, ca->name);
+        blank = " ";
+    }
+    seq_puts(m, "\n");
+}
+
+void tcp_cong_sysctl_init()
+{
+    static char only_allowed;
+    proc_create("sys/net/ipv4/tcp_congestion_control", congestion_show, nullptr, congestion_store);
+    proc_create("sys/net/ipv4/tcp_available_congestion_control", congestion_list_show);
+    proc_create("sys/net/ipv4/tcp_allowed_congestion_control", congestion_list_show, &only_allowed);
 }
 
 // --- Common parts ------------------------------------------------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@
 static void incr_quickack(sock *sk)
 {
     inet_connection_sock *icsk = inet_csk(sk);
-    u32 n = icsk->icsk_ack.rcv_mss ? tcp_sk(sk)->rcv_wnd / (2u * icsk->icsk_ack.rcv_mss) : 2;
-    n = max(n, 2u);
+    u32 n = icsk->icsk_ack.rcv_mss ? tcp_sk(sk)->rcv_wnd / (2u * icsk->icsk_ack.rcv_mss) : 0;
+    n = n ? n : 2;
     if (n > icsk->icsk_ack.quick)
         icsk->icsk_ack.quick = static_cast<u8>(min(n, TCP_MAX_QUICKACKS));
 }

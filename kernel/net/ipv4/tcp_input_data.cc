@@ -53,6 +53,8 @@ bool tcp_queue_rcv(sock *sk, sk_buff *skb, u32 hdrlen)
         tcp_set_owner_r(skb, sk);
         __skb_queue_tail(&sk->sk_receive_queue, skb);
     }
+    trace(trace_event::sock_queue_rcv, skb->trace_id, sk, sk->sk_receive_queue.qlen,
+          sk->sk_rmem_alloc.load(std::memory_order_relaxed));
     return eaten;
 }
 
@@ -251,7 +253,7 @@ static void check_urg(sock *sk, const sk_buff *skb, const tcphdr *th)
         return; // old
     if (tp->urg_data && !after(ptr, tp->urg_seq))
         return;
-    // SIGURG would go out here to the socket's owner (F_SETOWN is not there); poll sees POLLPRI.
+    sk_send_sigurg(sk);
     // A second urgent byte right behind a first that was not read: the first becomes ordinary data again, unless it was the next.
     if (tp->urg_seq == tp->copied_seq && tp->urg_data && !sock_flag(sk, SOCK_URGINLINE) &&
         tp->copied_seq != tp->rcv_nxt) {

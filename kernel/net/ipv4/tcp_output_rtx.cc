@@ -114,7 +114,7 @@ static void collapse_next(sock *sk, sk_buff *skb)
 static void try_collapse(sock *sk, sk_buff *to, u32 space)
 {
     tcp_sock *tp = tcp_sk(sk);
-    if (TCP_SKB_CB(to)->tcp_flags & TCPHDR_SYN)
+    if (!sysctl_tcp_retrans_collapse || (TCP_SKB_CB(to)->tcp_flags & TCPHDR_SYN))
         return;
     bool first = true;
     while (sk_buff *skb = to->next) {
