@@ -174,26 +174,23 @@ bool too_many_processes(const task_struct *t)
            !capable(CAP_SYS_ADMIN);
 }
 
-/// Enter the child into the lists. A signal that is to end the process, or any other one that a fork
-/// could make appear twice, comes first (ERESTARTNOINTR).
+/// Enter the child into the lists, all at once: nobody finds one that is given up again. A process that is to end gets no child
+/// any more.
 result<void> join(u64 flags, task_struct *t)
 {
     task_struct *me = current();
     signal_state *s = t->signal;
     bool thread = flags & CLONE_THREAD;
+    spin_guard<irqsave> g{tasklist_lock};
+    spin_guard<plain> l{s->lock};
+    if (me->signal->group_exit || me->signal->group_exec)
+        return error{EAGAIN};
     t->group_leader = thread ? me->group_leader : t;
     t->tgid = thread ? me->tgid : 0;
-    task_struct *parent = flags & CLONE_PARENT ? me->group_leader->parent : me->group_leader;
-    TRY_VOID(task_publish(t, thread ? nullptr : parent));
-    spin_guard<irqsave> g{tasklist_lock};
-    if (thread)
-        t->parent = me->group_leader->parent;
-    spin_guard<plain> l{s->lock};
-    if (me->signal->group_exit || me->signal->group_exec) {
-        if (t->sibling.linked())
-            t->sibling.unlink();
-        return error{EAGAIN};
-    }
+    task_struct *parent =
+        thread || (flags & CLONE_PARENT) ? me->group_leader->parent : me->group_leader;
+    TRY_VOID(task_publish_locked(t, thread ? nullptr : parent));
+    t->parent = parent;
     if (!thread)
         s->tty = me->signal->tty; // under tasklist_lock: a hangup clears all or none
     s->threads.push_back(*t);

@@ -37,7 +37,7 @@ task_struct *kthread_create(void (*fn)(void *), void *arg, int cpu, const char *
         t->cpu = static_cast<u32>(cpu);
     }
     arch_thread_init(t, kthread_main, start);
-    if (task_publish(t, nullptr))
+    if (task_publish(t))
         return t;
     kfree(start);
     put_task(t);

@@ -173,8 +173,10 @@ void for_each_task(void (*f)(task_struct *, void *), void *arg);
 void for_each_task_locked(void (*f)(task_struct *, void *), void *arg);
 extern spinlock tasklist_lock;
 extern task_struct *init_task; // pid 1 once it exists
-/// Give a new task a pid and publish it on the lists; EAGAIN when pids ran out. tasklist_lock not held. [P]
-result<void> task_publish(task_struct *t, task_struct *parent);
+/// Give a new kernel task a pid and publish it on the lists; EAGAIN when pids ran out. tasklist_lock not held. [P]
+result<void> task_publish(task_struct *t);
+/// The same with tasklist_lock held, for the child of `parent` (null: nobody's). [P]
+result<void> task_publish_locked(task_struct *t, task_struct *parent);
 
 /// CPU time accounting.
 u64 cpu_time(unsigned cpu, cpu_time_class c);

@@ -98,9 +98,14 @@ static s32 alloc_pid()
     return 0;
 }
 
-result<void> task_publish(task_struct *t, task_struct *parent)
+result<void> task_publish(task_struct *t)
 {
     spin_guard<irqsave> g{tasklist_lock};
+    return task_publish_locked(t, nullptr);
+}
+
+result<void> task_publish_locked(task_struct *t, task_struct *parent)
+{
     t->pid = alloc_pid();
     if (!t->pid)
         return error{EAGAIN};

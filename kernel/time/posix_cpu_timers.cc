@@ -43,7 +43,7 @@ void charge_current()
     account_time_switch(CPUTIME_SYSTEM);
 }
 
-void fire_timer(k_itimer *t, signal_state *s)
+void fire_timer(k_itimer *t, signal_state *s, u64 now)
 {
     if (t->wake) {
         wake_up_process(t->wake);
@@ -56,9 +56,8 @@ void fire_timer(k_itimer *t, signal_state *s)
     t->waiting = sent == 0;
     if (sent != 1 || !t->interval)
         return;
-    u64 now = t->expires; // ignored: go on
-    t->expires = now + t->interval;
-    cpu_timer_arm(t, t->expires);
+    // Ignored: nobody will take it. Go on behind now: no period is short enough to occupy the CPU.
+    cpu_timer_arm(t, t->expires + ((now - t->expires) / t->interval + 1) * t->interval);
 }
 
 void check_timers(signal_state *s, const cpu_sample &process)
@@ -68,7 +67,7 @@ void check_timers(signal_state *s, const cpu_sample &process)
         if (now < t.expires)
             continue;
         cpu_timer_disarm(&t);
-        fire_timer(&t, s);
+        fire_timer(&t, s, now);
     }
 }
 

@@ -50,13 +50,22 @@ const char *state_name(char c)
     }
 }
 
+/// The parent's id; 0: none, or none any more. A thread that is about to go may have outlived its leader: signal_state.owner
+/// says so. tasklist_lock held, t->signal is there.
+s32 parent_id(const task_struct *t)
+{
+    const task_struct *leader = t->group_leader == t ? t : t->signal->owner;
+    bool alive = leader && leader->parent && leader->exit_state.load() != EXIT_DEAD;
+    return alive ? leader->parent->tgid : 0;
+}
+
 void read_signal_state(task_struct *t, task_facts *f)
 {
     spin_guard<irqsave> g{tasklist_lock};
-    f->ppid = t->group_leader->parent ? t->group_leader->parent->tgid : 0;
     signal_state *s = t->signal;
     if (!s)
         return;
+    f->ppid = parent_id(t);
     f->pgrp = s->pgrp;
     f->session = s->session;
     f->tty_nr = s->tty && tty_device_number ? static_cast<s32>(tty_device_number(s->tty)) : 0;
