@@ -21,6 +21,8 @@ from softnet.shell import Failed  # noqa: E402
 def pytest_addoption(parser):
     """Our options."""
     parser.addoption("--calibrate", action="store_true", help="let the stock Linux guest say anew what the judges' cases are")
+    parser.addoption("--self-check", metavar="KERNEL=N", help="run the differential cases N times on one kernel (linux, softnet, debug) "
+                     "and hold the runs to each other")
     parser.addoption("--stock-linux", action="store_true", help="run against a stock Linux guest (out/linux)")
 
 

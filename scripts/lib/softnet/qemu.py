@@ -8,6 +8,8 @@ from .paths import KERNEL, QEMU, ROOTFS
 
 MAC = "52:54:00:12:34:56"
 GUEST_NETMASK = "255.255.255.0"
+# For Linux, whose checks of its timer at boot, and of CPUs and grace periods that come late, a busy host fails at times.
+LINUX_WORDS = "no_timer_check nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 
 
 @dataclasses.dataclass
@@ -37,6 +39,8 @@ class Machine:
         words = "console=ttyS0"
         if self.netdev:
             words += f" ip={self.address}::{self.gateway}:{GUEST_NETMASK}::eth0:off" if self.address else " ip=dhcp"
+        if Path(self.kernel).name.startswith("vmlinuz"):
+            words += f" {LINUX_WORDS}"
         return f"{words} {self.append}".strip()
 
     def command(self):

@@ -11,6 +11,7 @@ from pathlib import Path
 from sidebyside import Case, shell_case
 
 HERE = Path(__file__).parent
+DEFAULT_SECONDS = 60  # a case takes one or two, but the machine may be a busy one
 
 
 def read_cases(path):
@@ -21,7 +22,7 @@ def read_cases(path):
         if name is None:
             return
         words = dict(word.split("=", 1) for word in options if "=" in word)
-        seconds = int(words.get("seconds", 20))
+        seconds = int(words.get("seconds", DEFAULT_SECONDS))
         script = "\n".join(body).strip("\n") + "\n"
         if "exec" in options:
             cases.append(Case(f"{path.stem}/{name}", tuple(shlex.split(script)), seconds))

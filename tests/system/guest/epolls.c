@@ -242,7 +242,7 @@ static void one_event_one_thread(void)
     struct waiter w[4];
     ctl(ep, EPOLL_CTL_ADD, e, EPOLLIN | EPOLLET);
     for (int i = 0; i < 4; i++) {
-        w[i] = (struct waiter){.ep = ep, .timeout = 1500};
+        w[i] = (struct waiter){.ep = ep, .timeout = 4000};
         pthread_create(&w[i].thread, NULL, wait_in_thread, &w[i]);
     }
     sleep_ms(500);
@@ -263,7 +263,7 @@ static void *oneshot_worker(void *unused)
     struct epoll_event ev;
     char buf[64];
     (void)unused;
-    while (epoll_wait(shared_ep, &ev, 1, 700) > 0) {
+    while (epoll_wait(shared_ep, &ev, 1, 2000) > 0) {
         if (atomic_fetch_add(&handling, 1))
             overlaps++;
         while (recv(shared_socket, buf, sizeof buf, MSG_DONTWAIT) > 0)
@@ -302,11 +302,11 @@ static void signals(void)
 {
     int ep = epoll_create1(0);
     struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
-    struct itimerval in = {.it_value = {0, 100000}};
     sigset_t none, alarm_set;
     sigaction(SIGALRM, &sa, NULL);
-    setitimer(ITIMER_REAL, &in, NULL);
+    alarm_every_ms(100);
     check_errno("signal", epoll_wait(ep, got, 1, 20000), EINTR);
+    alarm_every_ms(0);
     sigemptyset(&none);
     sigemptyset(&alarm_set);
     sigaddset(&alarm_set, SIGALRM);
@@ -328,7 +328,7 @@ static void exclusive(void)
     for (int i = 0; i < 3; i++) {
         ep[i] = epoll_create1(0);
         check_value("exclusive", ctl(ep[i], EPOLL_CTL_ADD, e, EPOLLIN | EPOLLEXCLUSIVE), 0);
-        w[i] = (struct waiter){.ep = ep[i], .timeout = 1500};
+        w[i] = (struct waiter){.ep = ep[i], .timeout = 4000};
         pthread_create(&w[i].thread, NULL, wait_in_thread, &w[i]);
     }
     check_errno("exclusive: MOD", ctl(ep[0], EPOLL_CTL_MOD, e, EPOLLIN), EINVAL);

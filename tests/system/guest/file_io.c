@@ -294,13 +294,13 @@ static void check_select(void)
     FD_SET(19, &in);
     check_errno("closed descriptor", select(20, &in, NULL, NULL, &tv), EBADF);
     signal(SIGALRM, on_signal);
-    struct itimerval it = {{0, 0}, {0, 30000}};
     char c;
     read(p[0], &c, 1);
     FD_ZERO(&in);
     FD_SET(p[0], &in);
-    setitimer(ITIMER_REAL, &it, NULL);
+    alarm_every_ms(30);
     check_errno("interrupted", select(p[0] + 1, &in, NULL, NULL, NULL), EINTR);
+    alarm_every_ms(0);
     check_value("by its signal", signalled, SIGALRM);
     close(p[0]);
     close(p[1]);

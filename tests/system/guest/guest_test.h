@@ -72,6 +72,31 @@ static inline void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
+/// Start SIGALRM every `ms` (0: stop). Repeated, as the first may come before the call that it is to interrupt.
+static inline void alarm_every_ms(long ms)
+{
+    struct timeval tv = {ms / 1000, ms % 1000 * 1000};
+    struct itimerval it = {tv, tv};
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
+/// Wait until a process sleeps in a system call. It must not be this one.
+static inline void wait_until_asleep(pid_t pid)
+{
+    char path[32], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    for (int tries = 0; tries < 30000; tries++) {
+        int fd = open(path, O_RDONLY);
+        ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof line - 1);
+        if (fd >= 0)
+            close(fd);
+        line[n > 0 ? n : 0] = 0;
+        if (n <= 0 || strstr(line, ") S"))
+            return;
+        sleep_ms(1);
+    }
+}
+
 /// The failed checks of a program that judges by itself.
 static int failures;
 

@@ -202,8 +202,9 @@ static void check_orphan(void)
         perror("pipe");
     if (!fork()) {
         if (!fork()) {
-            sleep_ms(50);
             pid_t parent = getppid();
+            for (int i = 0; i < 3000 && parent != 1; i++, parent = getppid())
+                sleep_ms(10);
             _exit(write(fds[1], &parent, sizeof parent) != sizeof parent);
         }
         _exit(0);

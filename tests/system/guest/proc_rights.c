@@ -200,7 +200,7 @@ static void families(void)
             char c = 'r';
             if (write(pipes[1], &c, 1) != 1)
                 _exit(1);
-            for (int i = 0; i < 500 && !died; i++)
+            for (int i = 0; i < 3000 && !died; i++)
                 sleep_ms(10);
             _exit(died == SIGUSR1 ? 42 : 43);
         }
@@ -294,7 +294,7 @@ static void other_memory(void)
         pause();
     }
     struct iovec local = {buffer, sizeof mine}, remote = {mine, sizeof mine};
-    for (int i = 0; i < 500 && strcmp(buffer, "of the child."); i++) {
+    for (int i = 0; i < 3000 && strcmp(buffer, "of the child."); i++) {
         process_vm_readv(child, &local, 1, &remote, 1, 0);
         sleep_ms(10);
     }

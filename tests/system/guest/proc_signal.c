@@ -116,7 +116,7 @@ static pid_t poke_later(int sig, int fd)
     pid_t child = fork();
     if (child)
         return child;
-    sleep_ms(30);
+    wait_until_asleep(getppid());
     kill(getppid(), sig);
     sleep_ms(30);
     if (fd >= 0)
@@ -140,9 +140,9 @@ static void check_restart(void)
     check_value("read is restarted", read(fds[0], &c, 1), 1);
     waitpid(child, NULL, 0);
     child = poke_later(SIGUSR1, -1);
-    struct timespec ask = {5, 0}, left = {0};
+    struct timespec ask = {500, 0}, left = {0};
     check_errno("nanosleep is interrupted", nanosleep(&ask, &left), EINTR);
-    check("time left", left.tv_sec == 4 && left.tv_nsec > 0, "wrong");
+    check("time left", left.tv_sec >= 400 && left.tv_sec < 500, "wrong");
     int status;
     check_value("wait", waitpid(child, &status, 0), child);
     child = poke_later(SIGUSR1, -1);
@@ -270,9 +270,14 @@ static void check_registers(void)
     check("registers survive handlers", again == mix, "damaged");
     install(SIGALRM, counting, 0);
     count = 0;
-    alarm(1);
+    sigset_t set, old;
+    sigemptyset(&set);
+    sigaddset(&set, SIGALRM);
+    sigprocmask(SIG_BLOCK, &set, &old);
     double start = now();
-    pause();
+    alarm(1);
+    sigsuspend(&old);
+    sigprocmask(SIG_SETMASK, &old, NULL);
     check("alarm", count == 1 && now() - start > 0.9, "too early");
     check_value("alarm left", alarm(100), 0);
     check_value("alarm taken back", alarm(0), 100);

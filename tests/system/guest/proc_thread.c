@@ -97,7 +97,7 @@ static void check_futex(void)
     if (!child)
         _exit(futex(shared, FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
     long woken = 0;
-    for (int i = 0; i < 200 && !woken; i++) {
+    for (int i = 0; i < 4000 && !woken; i++) {
         sleep_ms(5);
         woken = futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
@@ -134,7 +134,7 @@ static void check_signal(void)
         sleep_ms(1);
     sleep_ms(20);
     pthread_kill(t, SIGUSR1);
-    for (int i = 0; i < 100 && !handled_by; i++)
+    for (int i = 0; i < 4000 && !handled_by; i++)
         sleep_ms(5);
     check("signal to a thread", pthread_equal(handled_by, t), "another one");
     pthread_kill(t, SIGUSR1);
