@@ -123,15 +123,20 @@ def costs(client, seconds):
     }
 
 
+def in_turn(guests, load, repetitions):
+    """What load(guest) gives, both guests in turn, each first as often as the other: {kernel: [figure, …]}."""
+    found = {kernel: [] for kernel in guests}
+    for number in range(repetitions):
+        for kernel in list(guests)[::-1 if number % 2 else 1]:
+            found[kernel].append(load(guests[kernel]))
+    return found
+
+
 def medians(table, guests, cases, repetitions):
-    """Each case of both guests in turn, each first as often as the other; the medians into the table."""
+    """The medians of each case into the table."""
     for name, load in cases.items():
         say(f"bench: {name}")
-        found = {kernel: [] for kernel in guests}
-        for number in range(repetitions):
-            for kernel in list(guests)[::-1 if number % 2 else 1]:
-                found[kernel].append(load(guests[kernel]))
-        for kernel, figures in found.items():
+        for kernel, figures in in_turn(guests, load, repetitions).items():
             table.note(name, kernel, statistics.median(figures))
 
 
