@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""Programs by others judge the kernel: nolibc-test, kselftests, python3's test modules, busybox's ash tests.
+"""Programs by others judge the kernel: nolibc-test, kselftests, python3's test modules, busybox's ash tests, Redis's suite.
 
 A case counts where the stock Linux guest passes it in this very harness: judges/linux/JUDGE.txt lists those cases. With
 --calibrate the Linux guest runs instead and the lists are written anew. judges/excused.txt names the cases that Softnet may fail,
 each with its reason; a case there that passes fails the run, so the list only shrinks."""
 
 import fnmatch
+import functools
 import re
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "differential"))
 
+import redis_suite  # noqa: E402
 from sidebyside import Boot, Case, TROUBLE, machine_for, run_cases  # noqa: E402
 from softnet import judges, paths  # noqa: E402
 from softnet.cpio import Archive  # noqa: E402
@@ -113,10 +115,11 @@ def judge_python(kind, directory):
                     lambda name, result: said(result.output) | {f"{name} exit": result.end == "exit 0"})
 
 
-ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python}
+ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python,
+       "redis": functools.partial(redis_suite.run, "redis"), "redis-more": functools.partial(redis_suite.run, "redis-more")}
 # Those whose verdict a run must bear out. The others are run by name (-k kselftest): their failures are not sorted into excused and
-# wrong yet, and python has no list of Linux's passes.
-HELD = ("nolibc", "ash")
+# wrong yet, and python has no list of Linux's passes; redis-more takes long.
+HELD = ("nolibc", "ash", "redis")
 
 
 def excuses(judge):

@@ -116,6 +116,7 @@ def build():
     directory = BUILD / "judges"
     directory.mkdir(parents=True, exist_ok=True)
     JUDGES.mkdir(parents=True, exist_ok=True)
+    debian.source("redis")  # for its suite, which runs on this machine
     source = linux_source()
     build_nolibc(source, directory)
     nolibc = Archive()
