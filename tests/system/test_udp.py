@@ -74,9 +74,10 @@ def test_u04_u05_backlog(debug_guest):
     guest.resolve()
     with guest.background("udphold 5500 5501", ready=r"holding \d+"):
         with guest.trace("udp_queue_rcv_skb sk_* sock_queue_rcv") as trace:
-            guest.sh("echo 'hold_sock 5500 1500' > /sys/kernel/debug/test/hooks &")
+            guest.sh("echo 'hold_sock 5500 3000' > /sys/kernel/debug/test/hooks &")
             holder = guest.sh("echo $!").strip().splitlines()[-1]
-            time.sleep(0.5)
+            while guest.sockets(5500)[0]["owned"] == "0":
+                time.sleep(0.05)
             with guest.udp(connect=5500) as sock:
                 for number in range(3):
                     sock.send(b"%d" % number)
