@@ -20,3 +20,4 @@ DEVIATION("a packet is sent on the transmit queue of its CPU, as with XPS set up
 DEVIATION("igb: the 2 s watchdog interrupts only vectors with completed descriptors, not all")
 DEVIATION("no IGMP reports, no multipath routes, no netfilter")
 DEVIATION("/proc/net/fib_trie is missing: the tables are in debugfs net/fib")
+DEVIATION("sock_diag lists TCP, UDP and AF_UNIX only, and runs no filters in byte code")

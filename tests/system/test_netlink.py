@@ -2,6 +2,7 @@
 """Netlink, packet sockets and their users: Debian's ip and tcpdump in the guest, and programs that ask without tools."""
 
 import re
+import socket
 
 import pytest
 
@@ -148,3 +149,48 @@ def test_tcpdump(tools):
     assert found
     assert re.search(rf"{tools.host_mac} > {tools.mac}, ethertype IPv4 .*: {tools.host_ip} > {tools.ip}: ICMP echo request", text)
     assert re.search(rf"{tools.mac} > {tools.host_mac}, ethertype IPv4 .*: {tools.ip} > {tools.host_ip}: ICMP echo reply", text)
+
+
+def until(tools, line, pattern):
+    """Run a line until its output matches; the match."""
+    for _ in range(100):
+        found = re.search(pattern, tools.sh(line), re.M)
+        if found:
+            return found
+        tools.sh("/bin/busybox usleep 100000")
+    raise AssertionError(f"{line}: no {pattern} in {tools.sh(line)}")
+
+
+def test_ss_tcp(tools):
+    """Debian's ss lists connections over netlink, with what /proc/net does not tell; the addresses and inodes are those of /proc/net."""
+    with tools.background("tcppeer echo 4001 5", ready="listening 4001") as job:
+        with socket.create_connection((tools.ip, 4001), timeout=20) as peer:
+            peer.sendall(b"x")
+            assert peer.recv(1) == b"x"
+            owner = rf'users:\(\("tcppeer",pid={job.pid},fd=\d+\)\)'
+            listens = until(tools, "/deb/ss -tanopeim", rf"^LISTEN +0 +5 +0\.0\.0\.0:4001 +0\.0\.0\.0:\* +{owner} .*ino:(\d+)")
+            there = rf"^ESTAB +0 +0 +{tools.ip}:4001 +{tools.host_ip}:{peer.getsockname()[1]} +{owner} .*ino:(\d+).*\n"
+            there += r"\s+skmem:\(r0,rb\d+,t0,tb\d+,f\d+,w0,o0,bl0.* cubic .*wscale:\d+,\d+ rto:\d+"
+            connected = until(tools, "/deb/ss -tanopeim", there)
+            inodes = {row.split()[9] for row in tools.cat("/proc/net/tcp").splitlines()[1:]}
+            assert {listens.group(1), connected.group(1)} <= inodes
+            until(tools, "/deb/ss -s", r"^TCP: +\d+ \(estab 1,")
+            assert "4001" not in tools.sh("/deb/ss -tan state established sport = 5")
+        tools.sh("/bin/busybox nc 127.0.0.1 4001 < /dev/null")
+        until(tools, "/deb/ss -tano state time-wait", r"127\.0\.0\.1:\d+ +127\.0\.0\.1:4001 +timer:\(timewait,")
+
+
+def test_ss_udp(tools):
+    """A dump of more packets than one."""
+    before = len(tools.udp_sockets())
+    with tools.background("socks udp 150 20000", ready=r"open \d+"):
+        lines = tools.sh("/deb/ss -uanH").splitlines()
+        assert any(re.match(r"UNCONN +0 +0 +0\.0\.0\.0:7 +0\.0\.0\.0:\*", line) for line in lines)
+        assert len(lines) == len(tools.udp_sockets()) == before + 150
+
+
+def test_ss_unix(tools):
+    """Names, peers and queues of AF_UNIX sockets."""
+    with tools.background("/bin/busybox syslogd -n -O /tmp/messages"):
+        inode = until(tools, "/deb/ss -xan", r"^u_dgr +UNCONN +0 +0 +/dev/log (\d+) +\* 0").group(1)
+        assert re.search(rf" {inode} /dev/log$", tools.cat("/proc/net/unix"), re.M)

@@ -5,6 +5,7 @@
 #include "fs/seq_file.h"
 #include "net/ipv4/inet_sock.h"
 #include "net/ipv4/ip_frag.h"
+#include "net/ipv4/tcp.h"
 
 static void put_ptr(seq_file *m, const char *name, const void *p)
 {
@@ -133,7 +134,9 @@ static u64 proto_mem_pages(const proto *p)
 static void sockstat_show(seq_file *m)
 {
     seq_printf(m, "sockets: used %d\n", sockets_used());
-    seq_printf(m, "TCP: inuse %d orphan %d tw %d alloc %d mem %d\n", 0, 0, 0, 0, 0);
+    seq_printf(m, "TCP: inuse %d orphan %d tw %d alloc %d mem %lld\n", tcp_prot.inuse.load(),
+               tcp_orphan_count.load(), tcp_tw_count.load(), tcp_sockets_allocated.load(),
+               static_cast<long long>(tcp_memory_allocated.load()));
     seq_printf(m, "UDP: inuse %d mem %llu\n", udp_prot.inuse.load(),
                static_cast<unsigned long long>(proto_mem_pages(&udp_prot)));
     seq_printf(m, "UDPLITE: inuse %d\n", 0);
@@ -141,8 +144,11 @@ static void sockstat_show(seq_file *m)
     seq_printf(m, "FRAG: inuse %u memory %u\n", ip_frag_nqueues(), ip_frag_mem());
 }
 
+void inet_diag_netlink_init();
+
 int inet_diag_init()
 {
+    inet_diag_netlink_init();
     debugfs_create("net/sockets", sockets_show);
     return proc_create("net/sockstat", sockstat_show);
 }

@@ -233,13 +233,10 @@ static u32 unix_poll(file *f, socket *s, poll_table *pt)
     return mask;
 }
 
-/// Bytes to be read: of a datagram socket, in the first message.
-static result<s64> unix_inq_len(sock *sk)
+u32 unix_unread(sock *sk)
 {
-    if (sk->sk_state == TCPF_LISTEN)
-        return error{EINVAL};
     spin_guard<irqsave> g{sk->sk_receive_queue.lock};
-    s64 n = 0;
+    u32 n = 0;
     for (const sk_buff *skb = skb_peek(&sk->sk_receive_queue); skb; skb = skb->next) {
         n += skb->len;
         if (!unix_connection_based(sk))
@@ -254,8 +251,10 @@ static result<s64> unix_ioctl(socket *s, u32 cmd, u64 arg)
     s64 n;
     if (cmd == SIOCOUTQ)
         n = sk_wmem_alloc_get(s->sk);
+    else if (cmd == SIOCINQ && s->sk->sk_state == TCPF_LISTEN)
+        return error{EINVAL};
     else if (cmd == SIOCINQ)
-        n = TRY(unix_inq_len(s->sk));
+        n = unix_unread(s->sk);
     else
         return dev_ioctl(cmd, arg);
     TRY_VOID(put_user(user_ptr<int>{arg}, static_cast<int>(n)));
@@ -351,6 +350,7 @@ static int af_unix_init()
         return err;
     sysctl_create_int("net/unix/max_dgram_qlen", &sysctl_max_dgram_qlen, 0, INT32_MAX);
     unix_proc_init();
+    unix_diag_init();
     return sock_register(&unix_family_ops);
 }
 fs_initcall(af_unix_init);

@@ -164,5 +164,8 @@ void unix_gc();
 /// The same if there are many in flight.
 void unix_gc_if_needed();
 void unix_gc_init();
-// unix_proc.cc
+// unix_proc.cc, unix_diag.cc
 int unix_proc_init();
+void unix_diag_init();
+/// Bytes to be read; of a datagram socket, in the first message.
+u32 unix_unread(sock *sk);
