@@ -237,8 +237,8 @@ static void set_limits(void)
 /// Root, but its real id is nobody's, so that the parent's broom reaches it; without the rights to end the run.
 static void become_half_root(void)
 {
-    // KILL, SETUID, NET_ADMIN, SYS_PTRACE, SYS_BOOT, SYS_NICE, SYS_RESOURCE, SYS_TIME
-    const uint32_t dropped = 1U << 5 | 1U << 7 | 1U << 12 | 1U << 19 | 0xfU << 22;
+    // KILL, SETUID, NET_ADMIN, SYS_PTRACE, SYS_ADMIN, SYS_BOOT, SYS_NICE, SYS_RESOURCE, SYS_TIME
+    const uint32_t dropped = 1U << 5 | 1U << 7 | 1U << 12 | 1U << 19 | 0x1fU << 21;
     uint32_t header[2] = {0x20080522, 0}, data[6] = {0}; // effective, permitted, inheritable, twice
     if (setresuid(NOBODY, 0, NOBODY) < 0)
         _exit(3);
