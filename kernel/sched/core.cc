@@ -146,6 +146,10 @@ void sched_yield_current()
     {
         irq_guard g;
         run_queue *rq = this_rq();
+        if (read_once(rq->nr_running) == 1 && !need_resched()) { // there is nobody to yield to
+            write_once(rq->nr_quiescent, rq->nr_quiescent + 1);
+            return;
+        }
         spin_guard<plain> l{rq->lock};
         update_curr(rq, arch_clock_ns());
         if (rq->curr->rt_priority) [[unlikely]]

@@ -15,9 +15,11 @@ result<s32> sys_gettid()
 }
 result<s32> sys_getppid()
 {
-    spin_guard<irqsave> g{tasklist_lock};
-    task_struct *p = current()->group_leader->parent;
-    return p ? p->tgid : 0;
+    rcu_read_lock(); // the parent may end now, but not be freed
+    task_struct *p = read_once(current()->group_leader->parent);
+    s32 pid = p ? p->tgid : 0;
+    rcu_read_unlock();
+    return pid;
 }
 namespace
 {
