@@ -15,11 +15,10 @@ SERVER = ("/usr/bin/redis-server --bind 0.0.0.0 --protected-mode no --save '' --
 LIMIT = 1800  # seconds
 
 
-def listed(judge):
-    """(units of a judge, names of cases to leave out) of judges/redis.txt."""
+def listed():
+    """(units, names of cases to leave out) of judges/redis.txt."""
     lines = [line for line in LIST.read_text().splitlines() if line and not line.startswith("#")]
-    marked = {mark: [line[2:] for line in lines if line.startswith(mark)] for mark in "+-"}
-    return marked["+"] if judge == "redis-more" else [line for line in lines if line[0] not in "+-"], marked["-"]
+    return [line for line in lines if not line.startswith("- ")], [line[2:] for line in lines if line.startswith("- ")]
 
 
 def prepare(directory):
@@ -53,13 +52,13 @@ def ask(guest, directory, units, left_out):
     return done.stdout + done.stderr
 
 
-def run(judge, kind, directory):
+def run(kind, directory):
     """Boot Softnet or Linux, run the suite: ({case: passed}, its output, trouble of the kernel). The guest has one CPU, as many cases
     send by one connection and then by another and expect the server to see it in that order. Some race with the clock all the same:
     a unit with a failure runs once more, and a case passes that passes once."""
     from guest import Guest  # scapy is slow to import: only when needed
     prepare(directory)
-    units, left_out = listed(judge)
+    units, left_out = listed()
     initrd = directory / "initrd.cpio"
     initrd.write_bytes(servers.initramfs(kind == "linux"))
     options = {"kernel": paths.LINUX_KERNEL, "nic": "igb"} if kind == "linux" else {}

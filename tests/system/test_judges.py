@@ -6,7 +6,6 @@ A case counts where the stock Linux guest passes it in this very harness: judges
 each with its reason; a case there that passes fails the run, so the list only shrinks."""
 
 import fnmatch
-import functools
 import re
 import sys
 from pathlib import Path
@@ -115,10 +114,9 @@ def judge_python(kind, directory):
                     lambda name, result: said(result.output) | {f"{name} exit": result.end == "exit 0"})
 
 
-ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python,
-       "redis": functools.partial(redis_suite.run, "redis"), "redis-more": functools.partial(redis_suite.run, "redis-more")}
+ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python, "redis": redis_suite.run}
 # Those whose verdict a run must bear out. The others are run by name (-k kselftest): their failures are not sorted into excused and
-# wrong yet, and python has no list of Linux's passes; redis-more takes long.
+# wrong yet, and python has no list of Linux's passes.
 HELD = ("nolibc", "ash", "redis")
 
 
