@@ -74,19 +74,18 @@ int ep_poll_callback(wait_queue *w, unsigned, int, void *key)
         // A wake-up without a key may mean anything; one with a key that nobody asked for here is not for us.
         if (wanted && (!mask || (mask & wanted))) {
             if (ep->ovflist != EP_UNACTIVE_PTR) {
-                // A transfer owns the ready list: it looks at this one when it is done, and wakes then.
+                // A transfer owns the ready list: it takes this one along when it is done.
                 where = "ovflist";
                 if (epi->ovf_next == EP_UNACTIVE_PTR) {
                     epi->ovf_next = ep->ovflist;
                     ep->ovflist = epi;
                 }
-                woke = true;
             } else {
                 where = epi->rdllink.linked() ? "linked" : "rdllist";
                 ep_add_ready(ep, epi);
-                woke = ep->wq.active();
-                pwake = ep_wake_one(ep);
             }
+            woke = ep->wq.active();
+            pwake = ep_wake_one(ep);
         }
         trace(trace_event::ep_poll_callback, ep, epi->fd, mask, where);
     }

@@ -22,25 +22,22 @@ void begin_transfer(eventpoll *ep, transfer_list &tx)
     ep->ovflist = nullptr;
 }
 
-/// What was not sent goes back to the front, what came meanwhile to the end, newest first (row E-28).
+/// What was not sent goes back to the front, what came meanwhile to the end, newest first (row E-28). Those who poll the epoll file are
+/// told of arrivals only, by the callback: what is left is no news for them (since Linux 5.5; an edge-triggered epoll around this one
+/// would be ready for ever).
 void end_transfer(eventpoll *ep, transfer_list &tx)
 {
-    bool pwake = false;
-    {
-        spin_guard<irqsave> g{ep->lock};
-        for (epitem *epi = ep->ovflist, *next; epi; epi = next) {
-            next = epi->ovf_next;
-            epi->ovf_next = EP_UNACTIVE_PTR;
-            ep_add_ready(ep, epi);
-        }
-        ep->ovflist = EP_UNACTIVE_PTR;
-        tx.splice_back(ep->rdllist);
-        ep->rdllist.splice_back(tx);
-        if (!ep->rdllist.empty())
-            pwake = ep_wake_one(ep);
+    spin_guard<irqsave> g{ep->lock};
+    for (epitem *epi = ep->ovflist, *next; epi; epi = next) {
+        next = epi->ovf_next;
+        epi->ovf_next = EP_UNACTIVE_PTR;
+        ep_add_ready(ep, epi);
     }
-    if (pwake)
-        ep_poll_safewake(&ep->poll_wait);
+    ep->ovflist = EP_UNACTIVE_PTR;
+    tx.splice_back(ep->rdllist);
+    ep->rdllist.splice_back(tx);
+    if (!ep->rdllist.empty())
+        (void)ep_wake_one(ep);
 }
 
 /// After an item was reported: disarm (ONESHOT), keep (level), or drop (edge). Says which, for the trace.

@@ -21,3 +21,6 @@ DEVIATION("igb: the 2 s watchdog interrupts only vectors with completed descript
 DEVIATION("no IGMP reports, no multipath routes, no netfilter")
 DEVIATION("/proc/net/fib_trie is missing: the tables are in debugfs net/fib")
 DEVIATION("sock_diag lists TCP, UDP and AF_UNIX only, and runs no filters in byte code")
+DEVIATION(
+    "epoll: EPOLLEXCLUSIVE as since 4.5, the nesting of epolls counted both ways, and a look at "
+    "an epoll wakes nobody who polls it, as since 5.5")

@@ -263,6 +263,21 @@ void nested_epolls()
     close(a);
 }
 
+/// An edge-triggered epoll around another is told of arrivals, not of what is left after a look.
+void nested_edge_is_reported_once()
+{
+    int outer = epoll(), inner = epoll(), a = event_fd();
+    HOST_EXPECT(ctl(inner, EPOLL_CTL_ADD, a, POLLIN) == 0);
+    HOST_EXPECT(ctl(outer, EPOLL_CTL_ADD, inner, POLLIN | EPOLLET) == 0);
+    for (int arrival = 0; arrival < 2; arrival++) {
+        signal_fd(a);
+        HOST_EXPECT(wait(outer) == 1 && wait(outer) == 0);
+        HOST_EXPECT(wait(inner) == 1); // level: still there
+    }
+    for (int fd : {outer, inner, a})
+        close(fd);
+}
+
 void paths_to_a_file_are_limited()
 {
     // a ← inner ← many: each outer one is a path of length 2 to `a`; 500 may be.
@@ -425,6 +440,7 @@ extern "C" int main()
                   PROCESS_UNIT(dup_keeps_an_item_alive),
                   PROCESS_UNIT(one_file_in_two_epolls),
                   PROCESS_UNIT(nested_epolls),
+                  PROCESS_UNIT(nested_edge_is_reported_once),
                   PROCESS_UNIT(paths_to_a_file_are_limited),
                   PROCESS_UNIT(no_memory_leaves_nothing),
                   PROCESS_UNIT(one_of_four_is_woken_newest_first),
