@@ -82,7 +82,11 @@ wsum csum_tcpudp_nofold(be32 saddr, be32 daddr, u32 len, u8 proto, wsum sum)
 
 be16 ip_fast_csum(const void *iph, unsigned ihl)
 {
-    return csum_fold(csum_partial(iph, size_t{ihl} * 4, 0));
+    auto *p = static_cast<const u8 *>(iph);
+    u64 s = add64(load64(p), load64(p + 8)); // a header has 20 bytes at least
+    for (unsigned at = 16; at < ihl * 4; at += 4)
+        s = add64(s, load_tail(p + at, 4));
+    return csum_fold(fold64(s));
 }
 
 be16 ip_compute_csum(const void *buf, size_t len)

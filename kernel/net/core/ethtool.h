@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// SIOCETHTOOL, as far as ethtool -i, -g, -G, -S and link tests need it. Linux: net/core/ethtool.c.
+// SIOCETHTOOL, as far as ethtool -i, -g, -G, -S, -k, -K and link tests need it. Linux: net/core/ethtool.c.
 #pragma once
 
 #include "lib/result.h"

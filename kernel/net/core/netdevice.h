@@ -93,7 +93,9 @@ struct net_device : pinned {
     u16 hard_header_len = ETH_HLEN;
     u8 addr_len = ETH_ALEN;
     u8 dev_addr[MAX_ADDR_LEN] = {}, broadcast[MAX_ADDR_LEN] = {};
-    u32 features = 0;
+    u32 features = 0;        // NETIF_F_* in effect
+    u32 hw_features = 0;     // those that ethtool -K may change
+    u32 wanted_features = 0; // as asked for, in effect or not
     u32 tx_queue_len = 1000;
     const net_device_ops *netdev_ops = nullptr;
     const ethtool_ops *ethtool = nullptr;

@@ -63,11 +63,29 @@ tcphdr *kept_tcp(sk_buff *p)
     return reinterpret_cast<tcphdr *>(p->data + sizeof(iphdr));
 }
 
+/// The ports, as one number.
+u32 ports(const tcphdr *th)
+{
+    u32 both;
+    __builtin_memcpy(&both, th, sizeof both);
+    return both;
+}
+
+/// Options are the same; they are whole words.
+bool same_options(const tcphdr *a, const tcphdr *b, unsigned words)
+{
+    auto *x = reinterpret_cast<const u32 *>(a + 1), *y = reinterpret_cast<const u32 *>(b + 1);
+    for (unsigned i = 0; i < words; i++)
+        if (x[i] != y[i])
+            return false;
+    return true;
+}
+
 bool same_flow(sk_buff *p, const headers &h)
 {
     const iphdr *iph = kept_ip(p);
     return iph->saddr == h.iph->saddr && iph->daddr == h.iph->daddr &&
-           !memcmp(kept_tcp(p), h.th, 4);
+           ports(kept_tcp(p)) == ports(h.th);
 }
 
 /// It continues p, and only what has to differ differs.
@@ -81,8 +99,8 @@ bool continues(sk_buff *p, const headers &h)
            (h.flags & static_cast<u8>(~free_flags)) == TCPHDR_ACK && th->ack_seq == h.th->ack_seq &&
            th->doff == h.th->doff && th->window == h.th->window && iph->tos == h.iph->tos &&
            iph->ttl == h.iph->ttl && iph->frag_off == h.iph->frag_off &&
-           ntohs(h.iph->id) == cb->next_id &&
-           !memcmp(th + 1, h.th + 1, th->doff * 4u - sizeof(tcphdr)) && p->len + h.payload < 65536;
+           ntohs(h.iph->id) == cb->next_id && same_options(th, h.th, th->doff - 5u) &&
+           p->len + h.payload < 65536;
 }
 
 /// Move skb's page fragments behind p's. False: it has linear payload, or too many.

@@ -407,6 +407,7 @@ static result<void> probe_adapter(igb_adapter *a, pci_dev *pdev, net_device *dev
     dev->ethtool = &igb_ethtool_ops;
     dev->features = NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_RXCSUM | NETIF_F_RXHASH | NETIF_F_TSO |
                     NETIF_F_GSO | NETIF_F_GRO;
+    dev->hw_features = dev->wanted_features = dev->features;
     dev->irq = pdev->msix[0].irq;
     return alloc_q_vectors(a);
 }

@@ -131,7 +131,7 @@ static void process_skb(igb_q_vector *q, sk_buff *skb, u32 staterr, u32 rss, u16
         kfree_skb(skb);
         return;
     }
-    if (pkt_info & RXD_PKTINFO_RSSTYPE)
+    if (pkt_info & RXD_PKTINFO_RSSTYPE && r->netdev->features & NETIF_F_RXHASH)
         skb->hash = rss;
     rx_checksum(r, skb, staterr);
     skb->queue_mapping = r->queue_index;
