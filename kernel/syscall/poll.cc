@@ -10,18 +10,26 @@
 
 namespace
 {
-/// Store what is left of the time, as Linux does. A failing store changes nothing else.
+/// Store what is left of the time, as Linux does. A failing store changes nothing else, but that a signal ends the call; otherwise it
+/// goes on after one without a handler (stop and continue).
 template <class T>
-void write_remaining(user_ptr<T> user, u64 expires, s64 T::*fraction, s64 unit_ns)
+result<int> write_remaining(result<int> done, user_ptr<T> user, u64 expires, s64 T::*fraction,
+                            s64 unit_ns)
 {
-    if (!user || expires == FOREVER)
-        return;
+    bool again = done.err() == EINTR;
+    if (!user || expires == FOREVER) {
+        if (again)
+            return error{ERESTARTNOHAND};
+        return done;
+    }
     u64 now = ktime_get(), left = expires > now ? expires - now : 0;
     T t;
     t.sec = static_cast<s64>(left / NSEC_PER_SEC);
     t.*fraction = static_cast<s64>(left % NSEC_PER_SEC) / unit_ns;
-    auto stored = put_user(user, t);
-    (void)stored;
+    bool stored = !put_user(user, t).err();
+    if (again && stored)
+        return error{ERESTARTNOHAND};
+    return done;
 }
 
 /// Only revents goes back: another thread may be using the rest of the array.
@@ -50,6 +58,30 @@ result<int> poll_user(user_ptr<pollfd> ufds, u32 n, u64 expires)
     kfree(fds);
     return r;
 }
+
+enum poll_arg { FDS, COUNT, EXPIRES };
+s64 restart_poll(restart_block *b);
+
+/// A poll keeps its end when it is restarted.
+result<int> poll_restartable(user_ptr<pollfd> ufds, u32 n, u64 expires)
+{
+    auto r = poll_user(ufds, n, expires);
+    if (r.err() != EINTR)
+        return r;
+    restart_block &b = current()->sig.restart_at;
+    b.fn = restart_poll;
+    b.arg[FDS] = ufds.addr();
+    b.arg[COUNT] = n;
+    b.arg[EXPIRES] = expires;
+    return error{ERESTART_RESTARTBLOCK};
+}
+
+s64 restart_poll(restart_block *b)
+{
+    auto r = poll_restartable(user_ptr<pollfd>{b->arg[FDS]}, static_cast<u32>(b->arg[COUNT]),
+                              b->arg[EXPIRES]);
+    return r ? s64{*r} : -static_cast<s64>(r.err());
+}
 } // namespace
 
 result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms)
@@ -57,7 +89,7 @@ result<int> sys_poll(user_ptr<pollfd> fds, u32 n, int timeout_ms)
     u64 expires = timeout_ms < 0    ? FOREVER
                   : timeout_ms == 0 ? 0
                                     : deadline(static_cast<u64>(timeout_ms) * NSEC_PER_MSEC);
-    return poll_user(fds, n, expires);
+    return poll_restartable(fds, n, expires);
 }
 
 result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> timeout, u64 sigmask,
@@ -67,8 +99,7 @@ result<int> sys_ppoll(user_ptr<pollfd> fds, u32 n, user_ptr<timespec64_abi> time
     TRY_VOID(set_user_sigmask(sigmask, sigsetsize));
     auto r = poll_user(fds, n, expires);
     restore_user_sigmask(r.err() == EINTR);
-    write_remaining(timeout, expires, &timespec64_abi::nsec, 1);
-    return r;
+    return write_remaining(std::move(r), timeout, expires, &timespec64_abi::nsec, 1);
 }
 
 namespace
@@ -135,8 +166,7 @@ result<int> sys_select(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64>
     }
     const user_ptr<u64> sets[3] = {in, out, ex};
     auto r = select_user(n, sets, expires);
-    write_remaining(timeout, expires, &timeval_abi::usec, 1000);
-    return r;
+    return write_remaining(std::move(r), timeout, expires, &timeval_abi::usec, 1000);
 }
 
 result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u64> ex,
@@ -150,6 +180,5 @@ result<int> sys_pselect6(int n, user_ptr<u64> in, user_ptr<u64> out, user_ptr<u6
     const user_ptr<u64> sets[3] = {in, out, ex};
     auto r = select_user(n, sets, expires);
     restore_user_sigmask(r.err() == EINTR);
-    write_remaining(timeout, expires, &timespec64_abi::nsec, 1);
-    return r;
+    return write_remaining(std::move(r), timeout, expires, &timespec64_abi::nsec, 1);
 }

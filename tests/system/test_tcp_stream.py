@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
 """TCP as programs see it: the stream, blocking, buffers, options, limits, heartbeats."""
 
+import signal
+import socket
+import time
+
 import pytest
+from scapy.all import TCP
 
 
 @pytest.mark.linux
@@ -10,3 +15,75 @@ def test_a_program_judges(guest):
     """tcpcheck's verdicts, most of them in the names of rows."""
     output = guest.sh("tcpcheck", timeout=120)
     assert "all ok" in output, output
+
+
+@pytest.mark.linux
+@pytest.mark.row("A-04", "A-05")
+def test_a_stopped_program_is_found_by_its_own_heartbeat(guest):
+    """The program is stopped: its kernel still answers keepalive, so the connection lives; only a heartbeat of the programs' own tells."""
+    with guest.background("tcppeer echo 6400", ready=r"listening 6400") as job, \
+            socket.create_connection((guest.ip, 6400), 10) as sock:
+        sock.sendall(b"beat")
+        assert sock.recv(10) == b"beat"
+        guest.sh(f"kill -{signal.SIGSTOP.value} {job.pid}")
+        for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 60)):
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        with guest.sniff() as packets:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            time.sleep(5)
+        answers = [packet[TCP] for packet in packets if TCP in packet and packet[TCP].sport == 6400]
+        assert answers and {str(answer.flags) for answer in answers} == {"A"}
+        sock.sendall(b"beat")
+        sock.settimeout(1)
+        with pytest.raises(TimeoutError):
+            sock.recv(10)
+        guest.sh(f"kill -{signal.SIGCONT.value} {job.pid}")
+        sock.settimeout(20)
+        assert sock.recv(10) == b"beat"
+
+
+def in_use(guest, wanted):
+    """Bytes in use of those slab caches: {name: bytes}."""
+    sizes = {}
+    for line in guest.cat("/proc/slabinfo").splitlines():
+        words = line.split()
+        if words and words[0] in wanted:
+            sizes[words[0]] = int(words[1]) * int(words[3])
+    return sizes
+
+
+@pytest.mark.row("Y-03", "Y-04", "Y-05", "Y-06")
+def test_memory_by_state(guest):
+    """Objects of 100 connections: all of them while they are established, a small stand-in each in TIME_WAIT."""
+    caches = ("TCP", "sock_inode_cache", "filp", "dentry", "tw_sock_TCP", "request_sock_TCP")
+    assert "Normal" in guest.cat("/proc/buddyinfo") or "DMA" in guest.cat("/proc/buddyinfo")
+    count = 100
+    deadline = time.monotonic() + 150
+    while in_use(guest, ("tw_sock_TCP",))["tw_sock_TCP"]:  # of earlier tests
+        assert time.monotonic() < deadline
+        time.sleep(1)
+
+    def settle(name, wanted):
+        """The bytes per connection once cache `name` has grown so many objects."""
+        deadline = time.monotonic() + 60
+        while True:
+            now = in_use(guest, caches)
+            if abs(now[name] - before[name] - wanted) < count // 10 * size[name]:
+                return {cache: (now[cache] - before[cache]) / count for cache in caches}
+            assert time.monotonic() < deadline, (before, now)
+
+    with guest.background("tcppeer hold 6401 128", ready=r"listening 6401") as job:
+        size = {line.split()[0]: int(line.split()[3]) for line in guest.cat("/proc/slabinfo").splitlines()
+                if line.split()[0] in caches}
+        before = in_use(guest, caches)
+        socks = [socket.create_connection((guest.ip, 6401), 10) for _ in range(count)]
+        job.wait_for(r"held 100\b")
+        established = settle("TCP", count * size["TCP"])
+    # The program is gone: its ends were closed first, so they wait in the guest when the host closes too.
+    for sock in socks:
+        sock.close()
+    waiting = settle("tw_sock_TCP", count * size["tw_sock_TCP"])
+    print(f"per connection: established {established}, TIME_WAIT {waiting}; "
+          f"30,000 in TIME_WAIT: {30000 * size['tw_sock_TCP'] >> 10} KiB")
+    assert size["tw_sock_TCP"] <= 256 and sum(established.values()) <= 2048
+    settle("TCP", 0)  # the sockets are freed after a grace period
