@@ -72,8 +72,8 @@ def test_t08_transmit_ring(guests, nic):
         with guest.trace("igb_xmit igb_clean_tx net_dev_* consume_skb") as trace:
             guest.sh(f"sendmany {guest.host_ip} 9000 1 64")
             assert len(sock.recv(2000)) == 64
-        time.sleep(0.1)
-        after = ring()
+            while (after := ring())["ntc"] != after["ntu"]:  # until all is cleaned, and recorded
+                time.sleep(0.05)
         size = int(before["count"])
         sent = trace.of("igb_xmit")
         # A data descriptor each, and one for the checksum's context where it changes.
