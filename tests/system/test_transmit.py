@@ -67,7 +67,8 @@ def test_t08_transmit_ring(guests, nic):
     def ring():
         return next(row for row in guest.debug_rows("net/rings") if row["_"][:3] == ["eth0", "tx", "0"])
 
-    before = ring()
+    while (before := ring())["ntc"] != before["ntu"]:  # nothing older is to be cleaned in the trace
+        time.sleep(0.05)
     with guest.udp(9000) as sock:
         with guest.trace("igb_xmit igb_clean_tx net_dev_* consume_skb") as trace:
             guest.sh(f"sendmany {guest.host_ip} 9000 1 64")
