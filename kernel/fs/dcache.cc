@@ -13,6 +13,8 @@ namespace
 {
 kmem_cache *dentry_cache;
 static_object<mutex> tree_lock;
+/// A move changes parent and name under this lock too, for who looks at them without the tree lock.
+spinlock rename_lock{"vfs.rename"};
 } // namespace
 
 mutex &vfs_tree_lock()
@@ -30,12 +32,12 @@ u32 name_hash(const char *name, size_t len)
 
 namespace
 {
-/// Store a name of `len` bytes; false: out of memory, nothing changed.
+/// Store a name of `len` bytes; false: out of memory, nothing changed. rename_lock held, unless the entry is new.
 bool set_name(dentry *d, const char *name, size_t len)
 {
     char *longer = nullptr;
     if (len >= sizeof d->name) {
-        longer = static_cast<char *>(kmalloc(len + 1, GFP_KERNEL));
+        longer = static_cast<char *>(kmalloc(len + 1, GFP_ATOMIC));
         if (!longer)
             return false;
         memcpy(longer, name, len);
@@ -131,15 +133,31 @@ dentry *d_find(dentry *dir, const char *name, size_t len)
 
 bool d_move(dentry *d, dentry *new_parent, const char *name, size_t len)
 {
-    if (!set_name(d, name, len))
-        return false;
     dentry *old = d->parent;
+    dget(new_parent);
+    {
+        spin_guard<plain> g{rename_lock};
+        if (!set_name(d, name, len)) {
+            dput(new_parent);
+            return false;
+        }
+        d->parent = new_parent;
+    }
     count_entry(old, false);
     d->child.unlink();
-    d->parent = dget(new_parent);
     d_add(d);
     dput(old);
     return true;
+}
+
+dentry *dget_watched_parent(dentry *d, char *name)
+{
+    spin_guard<plain> g{rename_lock};
+    dentry *parent = d->parent;
+    if (!parent || !read_once(parent->d_inode->i_marks))
+        return nullptr;
+    memcpy(name, d->dname(), strlen(d->dname()) + 1);
+    return dget(parent);
 }
 
 bool d_is_ancestor(const dentry *a, const dentry *d)

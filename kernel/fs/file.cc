@@ -5,6 +5,7 @@
 // freed after a grace period, so that /proc may look at another task's. A table with one user is read by its task without the lock.
 
 #include "fs/file.h"
+#include "fs/locks.h"
 #include "lib/string.h"
 #include "mm/vmalloc.h"
 #include "sched/rcu.h"
@@ -70,6 +71,13 @@ bool fdtable_alloc(fdtable &t, unsigned max)
 }
 
 kmem_cache *files_cachep;
+
+/// A descriptor of table `owner` that referred to f is gone (Linux filp_close).
+void filp_close(file *f, const files_struct *owner)
+{
+    locks_remove_posix(f, owner);
+    fput(f);
+}
 } // namespace
 
 struct files_struct : pinned {
@@ -109,6 +117,11 @@ void files_get(files_struct *f)
     f->count.get();
 }
 
+bool files_shared(const files_struct *f)
+{
+    return f->count.read() > 1;
+}
+
 files_struct *files_dup(files_struct *old)
 {
     files_struct *f = files_alloc();
@@ -146,7 +159,7 @@ void files_put(files_struct *f)
     // Nobody can find the struct through a count of zero any more; readers under RCU only see the count.
     for (unsigned i = 0; i < f->table.max; i++)
         if (f->table.fd[i])
-            fput(f->table.fd[i]);
+            filp_close(f->table.fd[i], f);
     fdtable_free(f->table);
     call_rcu(&f->rcu, [](rcu_head *h) {
         kmem_cache_delete(files_cachep, container_of(h, files_struct, rcu));
@@ -167,7 +180,7 @@ void files_close_on_exec(files_struct *f)
             set_bit(f->table.cloexec, i, false);
             f->next_fd = min(f->next_fd, i);
         }
-        fput(victim);
+        filp_close(victim, f);
     }
 }
 
@@ -334,7 +347,7 @@ result<void> close_fd(unsigned fd)
     }
     if (!victim)
         return error{EBADF};
-    fput(victim);
+    filp_close(victim, f);
     return {};
 }
 
@@ -357,7 +370,7 @@ result<int> replace_fd(unsigned fd, file *file, u32 flags)
         set_bit(f->table.cloexec, fd, flags & O_CLOEXEC);
     }
     if (old)
-        fput(old);
+        filp_close(old, f);
     return static_cast<int>(fd);
 }
 

@@ -10,6 +10,8 @@ u64 rlimit_nofile();
 /// then the caller's to free. Linux anon_inode_getfd.
 result<int> anon_inode_getfd(const char *name, const file_operations *ops, void *private_data,
                              u32 flags);
+/// Whether other tasks have the same table.
+bool files_shared(const files_struct *f);
 /// close(2): EBADF.
 result<void> close_fd(unsigned fd);
 /// Make `fd` refer to `file` (a new reference is taken), closing what it was (dup2). EBADF: beyond the limit.
@@ -17,10 +19,5 @@ result<int> replace_fd(unsigned fd, file *file, u32 flags);
 /// FD_CLOEXEC of a descriptor: O_CLOEXEC or 0; EBADF.
 result<u32> get_close_on_exec(unsigned fd);
 result<void> set_close_on_exec(unsigned fd, bool on);
-/// fcntl's F_SETOWN and F_GETOWN; a process that does not exist means nobody. Linux fs/fcntl.c.
-void f_setown(file *f, s32 who);
-s32 f_getown(const file *f);
-/// Tell the owner of urgent data: SIGURG. [P S], tasklist_lock not held.
-void send_sigurg(file *f);
 /// The integer behind /proc/sys/fs/nr_open.
 int *nr_open_sysctl();

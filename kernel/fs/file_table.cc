@@ -2,8 +2,11 @@
 // Open files: the "filp" cache, reference counts, the system-wide limit. Linux: fs/file_table.c. Process context.
 
 #include "fs/eventpoll.h"
+#include "fs/fasync.h"
 #include "fs/file.h"
+#include "fs/fsnotify.h"
 #include "fs/internal.h"
+#include "fs/locks.h"
 #include "lib/string.h"
 
 namespace
@@ -64,8 +67,12 @@ void fput(file *f)
     if (!f || !f->count.put())
         return;
     might_sleep();
+    if (f->f_op != &bad_file_operations)
+        fsnotify_file(f, f->f_mode & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
     if (f->f_ep_links)
         eventpoll_release_file(f);
+    locks_remove_file(f);
+    fasync_release_file(f);
     if (f->f_op && f->f_op->release)
         f->f_op->release(f->f_inode, f);
     if (f->f_mode & FMODE_WRITER)

@@ -134,6 +134,10 @@ struct file_operations {
     result<void> (*iterate)(file *f, dir_context *ctx) = nullptr;
     /// Page `index` of the file with a reference, for mappings (see ::file_page); null: the file has no pages.
     struct page *(*file_page)(file *f, u64 index) = nullptr;
+    /// O_ASYNC is switched on or off (fs/fasync.h); null: the flag has no effect. [P]
+    result<void> (*fasync)(int fd, file *f, bool on) = nullptr;
+    /// fallocate(2) with a checked range and mode; null: EOPNOTSUPP. [P]
+    result<void> (*fallocate)(file *f, u32 mode, u64 offset, u64 len) = nullptr;
     /// Extra lines of /proc/<pid>/fdinfo/<n>.
     void (*show_fdinfo)(struct seq_file *m, file *f) = nullptr;
 };
@@ -171,6 +175,9 @@ struct inode : pinned {
     super_block *i_sb = nullptr;    // null: anonymous (socket, pipe, eventfd)
     std::atomic<s32> writecount{0}; // > 0: open for writing so often; < 0: being executed so often
     mutex i_mutex{"inode.i_mutex"};
+    struct file_lock_context *i_flctx =
+        nullptr;                            // its locks (fs/locks.h); null: there never was one
+    struct inotify_mark *i_marks = nullptr; // who watches it (fs/inotify.h)
 };
 
 /// A name in the tree (or an anonymous one: "socket:[ino]", "pipe:[ino]"). The tree holds one reference of each entry in it, an
@@ -192,12 +199,6 @@ struct dentry : pinned {
 };
 
 /// An open file (Linux struct file, cache "filp").
-/// Who gets a file's signals (F_SETOWN): a process, minus a process group, or 0; and the ids of who said so.
-struct fown_struct {
-    s32 who = 0;
-    u32 uid = 0, euid = 0;
-};
-
 struct file : pinned {
     refcount count;
     dentry *f_dentry = nullptr;
@@ -206,11 +207,11 @@ struct file : pinned {
     const file_operations *f_op = nullptr;
     u32 f_flags = 0; // O_* without the creation flags
     u32 f_mode = 0;  // FMODE_*
-    fown_struct f_owner;
     u64 f_pos = 0;
     void *private_data = nullptr;
     mutex f_pos_lock{"file.f_pos"};
-    struct epitem *f_ep_links = nullptr; // the epolls that watch it (fs/eventpoll.h)
+    struct epitem *f_ep_links = nullptr;   // the epolls that watch it (fs/eventpoll.h)
+    struct fown_struct *f_owner = nullptr; // who gets its SIGIO and SIGURG (fs/fasync.h)
 };
 
 /// New file on `d` (reference taken) with `ops`; ENFILE/ENOMEM. [P]

@@ -2,6 +2,7 @@
 // Inodes: the cache, reference counts, permission checks. Linux: fs/inode.c, fs/attr.c. Process context.
 // An inode lives while a dentry or an open file refers to it; the last iput() calls destroy, which owns the object.
 
+#include "fs/fsnotify.h"
 #include "fs/internal.h"
 #include "sched/signal.h"
 #include "time/time.h"
@@ -61,9 +62,11 @@ void iput(inode *i)
 {
     if (!i || !i->count.put())
         return;
+    fsnotify_inode_delete(i);
     if (i->i_sb)
         i->i_sb->nr_inodes.fetch_sub(1, std::memory_order_relaxed);
     inode_count.fetch_sub(1, std::memory_order_relaxed);
+    locks_free_context(i);
     if (i->destroy)
         i->destroy(i);
     else

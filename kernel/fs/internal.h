@@ -23,6 +23,9 @@ constexpr u64 MS_RDONLY = 1, MS_NOSUID = 2, MS_NODEV = 4, MS_NOEXEC = 8, MS_REMO
               MS_REC = 16384, MS_UNBINDABLE = 1 << 17, MS_PRIVATE = 1 << 18, MS_SLAVE = 1 << 19,
               MS_SHARED = 1 << 20, MS_RELATIME = 1 << 21, MS_STRICTATIME = 1 << 24;
 
+/// Modes of fallocate(2): leave the size; give the range's pages back.
+constexpr u32 FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2;
+
 /// How a file system makes inodes when names are created in it; null new_inode: its tree is read-only for users (EPERM).
 struct super_operations {
     /// New inode with nlink as usual for its type (2 for a directory); `target`: of a symbolic link. Tree lock held.
@@ -95,6 +98,8 @@ void d_drop(dentry *d);
 dentry *d_find(dentry *dir, const char *name, size_t len);
 /// Rename in place: new parent and name. False: out of memory, nothing changed. Tree lock held.
 bool d_move(dentry *d, dentry *new_parent, const char *name, size_t len);
+/// The parent with a reference if somebody watches it (fs/inotify.h), and the entry's name; else null. `name` has room for NAME_MAX + 1.
+dentry *dget_watched_parent(dentry *d, char *name);
 /// Whether `a` is `d` or one of its ancestors. Tree lock held.
 bool d_is_ancestor(const dentry *a, const dentry *d);
 /// Path of `p` as seen from `root` (null dentry: the real root), built at the end of buf; returns its start, or null
@@ -112,6 +117,8 @@ void inode_init(inode *i, super_block *sb, u32 mode);
 /// Whether the current task may do `mask` (MAY_*) with the inode: owner, group and other bits; user 0 may all but execute
 /// files without any x bit. EACCES.
 result<void> inode_permission(const inode *i, u32 mask);
+/// Free the locks of an inode that goes (fs/locks.cc).
+void locks_free_context(inode *i);
 /// Whether the current task owns the inode or is user 0.
 bool inode_owner_or_capable(const inode *i);
 u64 current_time();

@@ -4,6 +4,7 @@
 //
 // Contexts: process. Locks: the tree lock (held by nameidata) for the whole of each operation.
 
+#include "fs/fsnotify.h"
 #include "fs/namei.h"
 #include "fs/pseudo.h"
 #include "lib/string.h"
@@ -50,7 +51,7 @@ void touch_dir(dentry *dir)
     dir->d_inode->mtime = dir->d_inode->ctime = current_time();
 }
 
-/// Forget an entry that may_delete() allowed.
+/// Count an entry that may_delete() allowed as gone; it is still in the tree.
 void remove_entry(dentry *dir, dentry *d)
 {
     inode *i = d->d_inode;
@@ -60,8 +61,16 @@ void remove_entry(dentry *dir, dentry *d)
         dir->d_inode->nlink--;
     } else {
         i->nlink--;
+        fsnotify_inode(i, IN_ATTRIB);
     }
     touch_dir(dir);
+}
+
+/// Forget an entry that may_delete() allowed, and tell.
+void delete_entry(dentry *dir, dentry *d)
+{
+    remove_entry(dir, d);
+    fsnotify_name(dir, IN_DELETE, d->d_inode, d->dname());
     d_drop(d);
 }
 } // namespace
@@ -94,6 +103,7 @@ result<dentry *> vfs_create_at(nameidata &nd, u32 mode, u32 rdev, const char *ta
     if (s_isdir(mode))
         dir->d_inode->nlink++;
     touch_dir(dir);
+    fsnotify_name(dir, IN_CREATE, i, d->dname());
     return dget(d);
 }
 
@@ -153,7 +163,7 @@ result<void> do_unlinkat(int dfd, const char *name)
     if (nd.trailing_slash())
         return error{s_isdir(d->d_inode->mode) ? EISDIR : ENOTDIR};
     TRY_VOID(may_delete(nd.at(), d, false));
-    remove_entry(nd.at().dentry, d);
+    delete_entry(nd.at().dentry, d);
     return {};
 }
 
@@ -173,7 +183,7 @@ result<void> do_rmdirat(int dfd, const char *name)
     TRY_VOID(may_delete(nd.at(), d, true));
     if (!d->children.empty())
         return error{ENOTEMPTY};
-    remove_entry(nd.at().dentry, d);
+    delete_entry(nd.at().dentry, d);
     return {};
 }
 
@@ -204,6 +214,8 @@ result<void> do_linkat(int old_dfd, const char *old_name, int new_dfd, const cha
     i->ctime = current_time();
     d_add(d);
     touch_dir(nd.at().dentry);
+    fsnotify_inode(i, IN_ATTRIB);
+    fsnotify_name(nd.at().dentry, IN_CREATE, i, d->dname());
     return {};
 }
 
@@ -246,6 +258,15 @@ result<void> find_end(int dfd, const char *name, rename_end *out)
     return {};
 }
 
+/// Both halves of a move, and the moved object's own.
+void notify_move(const rename_end &from, const rename_end &to, inode *moved)
+{
+    u32 cookie = fsnotify_active() ? fsnotify_get_cookie() : 0;
+    fsnotify_name(from.dir->dentry, IN_MOVED_FROM, moved, from.last, cookie);
+    fsnotify_name(to.dir->dentry, IN_MOVED_TO, moved, to.last, cookie);
+    fsnotify_inode(moved, IN_MOVE_SELF);
+}
+
 result<void> rename_locked(rename_end &from, rename_end &to, bool no_replace)
 {
     dentry *from_dir = from.dir->dentry, *to_dir = to.dir->dentry;
@@ -268,6 +289,9 @@ result<void> rename_locked(rename_end &from, rename_end &to, bool no_replace)
     }
     if (target)
         remove_entry(to_dir, target);
+    notify_move(from, to, source->d_inode);
+    if (target)
+        d_drop(target);
     if (is_dir) {
         from_dir->d_inode->nlink--;
         to_dir->d_inode->nlink++;

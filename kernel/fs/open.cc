@@ -2,6 +2,7 @@
 // Opening files. Linux: fs/open.c and do_last() of fs/namei.c. Process context; takes the tree lock for the walk, not for f_op->open
 // (which may sleep for long, as a FIFO's does).
 
+#include "fs/fsnotify.h"
 #include "fs/namei.h"
 #include "lib/string.h"
 #include "sched/sched.h"
@@ -46,6 +47,14 @@ result<void> truncate_on_open(inode *i)
     mutex_guard g{i->i_mutex};
     return i->i_op->truncate(i, 0);
 }
+
+/// Tell of what dentry_open has done.
+void notify_open(file *f, u32 flags)
+{
+    if ((flags & O_TRUNC) && s_isreg(f->f_inode->mode))
+        fsnotify_file(f, IN_MODIFY);
+    fsnotify_file(f, IN_OPEN);
+}
 } // namespace
 
 result<file_ptr> dentry_open(const path &p, u32 flags)
@@ -79,6 +88,7 @@ result<file_ptr> dentry_open(const path &p, u32 flags)
     }
     if (flags & O_TRUNC)
         TRY_VOID(truncate_on_open(i));
+    notify_open(f.get(), flags);
     return f;
 }
 

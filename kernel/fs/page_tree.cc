@@ -71,8 +71,8 @@ bool page_tree::insert(u64 index, page *p)
     return true;
 }
 
-/// Free what lies at `first` and beyond in the subtree; indexes are relative to it.
-u64 page_tree::prune(void **slot, unsigned height, u64 first)
+/// Free what lies from `first` up to `end` in the subtree; indexes are relative to it.
+u64 page_tree::prune(void **slot, unsigned height, u64 first, u64 end)
 {
     if (!*slot)
         return 0;
@@ -83,10 +83,11 @@ u64 page_tree::prune(void **slot, unsigned height, u64 first)
     }
     auto *n = static_cast<tree_node *>(*slot);
     u64 freed = 0, span = u64{1} << (BITS * (height - 1));
-    for (u64 i = first / span; i < SLOTS; i++) {
+    for (u64 i = first / span; i < SLOTS && i * span < end; i++) {
         u64 begin = i * span;
         bool was = n->slot[i];
-        freed += prune(&n->slot[i], height - 1, first > begin ? first - begin : 0);
+        freed += prune(&n->slot[i], height - 1, first > begin ? first - begin : 0,
+                       min(end - begin, span));
         if (was && !n->slot[i])
             n->used--;
     }
@@ -97,12 +98,30 @@ u64 page_tree::prune(void **slot, unsigned height, u64 first)
     return freed;
 }
 
-u64 page_tree::truncate(u64 first)
+u64 page_tree::remove(u64 first, u64 end)
 {
-    if (first >> (BITS * height_))
+    if (first >> (BITS * height_) || first >= end)
         return 0;
-    u64 freed = prune(&root_, height_, first);
+    u64 freed = prune(&root_, height_, first, end);
     if (!root_)
         height_ = 0;
     return freed;
+}
+
+u64 page_tree::next(u64 from, u64 end, bool present) const
+{
+    // A missing subtree is skipped as a whole, so that a file with one page far out is searched in no time.
+    while (from < end) {
+        if (from >> (BITS * height_) || !root_)
+            return present ? end : from;
+        void *at = root_;
+        unsigned h = height_;
+        for (; at && h; h--)
+            at = static_cast<tree_node *>(at)->slot[from >> (BITS * (h - 1)) & (SLOTS - 1)];
+        if (!!at == present)
+            return from;
+        // `at` is null at height h, or a page.
+        from = ((from >> (BITS * h)) + 1) << (BITS * h);
+    }
+    return end;
 }

@@ -16,13 +16,15 @@ public:
     page *lookup(u64 index) const;
     /// Store a page at an empty index; takes over its reference. False: out of memory.
     bool insert(u64 index, page *p);
-    /// Drop the references of all pages from `first` on; returns how many there were.
-    u64 truncate(u64 first);
+    /// Drop the references of all pages from `first` up to but not including `end`; returns how many there were.
+    u64 remove(u64 first, u64 end = ~u64{0});
+    /// The first index from `from` on that has (has no) page, looking up to but not including `end`; `end` if there is none.
+    u64 next(u64 from, u64 end, bool present) const;
 
 private:
     struct tree_node;
     bool grow(u64 index);
-    static u64 prune(void **slot, unsigned height, u64 first);
+    static u64 prune(void **slot, unsigned height, u64 first, u64 end);
     void *root_ = nullptr;
     unsigned height_ = 0; // 0: root_ is the page of index 0
     friend void page_tree_init();

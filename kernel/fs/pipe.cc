@@ -5,6 +5,7 @@
 // it, a FIFO's when the last opener goes. Writes of at most PIPE_BUF bytes are never split (POSIX).
 
 #include "fs/pipe.h"
+#include "fs/fasync.h"
 #include "lib/string.h"
 #include "sched/sched.h"
 
@@ -24,6 +25,7 @@ struct pipe_inode_info : pinned {
     unsigned readers = 0, writers = 0;
     u32 r_opens = 0, w_opens = 0; // how often an end was opened: FIFO openers wait for a change
     unsigned files = 0;           // open files and openers; inode.i_mutex
+    fasync_struct *fasync_readers = nullptr, *fasync_writers = nullptr;
     size_t used() const { return head - tail; }
     size_t capacity() const { return nr_pages * PAGE_SIZE; }
     void *&page_at(u64 pos) { return pages[pos / PAGE_SIZE % nr_pages]; }
@@ -138,6 +140,7 @@ result<size_t> pipe_read(file *f, iov_iter &to, u64 *)
             if (p->used()) {
                 auto r = take(p, to);
                 wake_up_interruptible_sync_poll(&p->wait, POLLOUT | POLLWRNORM);
+                kill_fasync(&p->fasync_writers, SIGIO, POLL_OUT);
                 return r;
             }
             if (!p->writers)
@@ -170,6 +173,7 @@ result<size_t> pipe_write(file *f, iov_iter &from, u64 *)
             }
         }
         wake_up_interruptible_sync_poll(&p->wait, POLLIN | POLLRDNORM);
+        kill_fasync(&p->fasync_readers, SIGIO, POLL_IN);
         if (done == all)
             break;
         if (!why && (f->f_flags & O_NONBLOCK))
@@ -240,6 +244,21 @@ void drop_end(pipe_inode_info *p, const file *f)
         p->writers -= writes(f);
     }
     wake_up_all(&p->wait);
+    kill_fasync(&p->fasync_readers, SIGIO, POLL_IN);
+    kill_fasync(&p->fasync_writers, SIGIO, POLL_OUT);
+}
+
+result<void> pipe_fasync(int fd, file *f, bool on)
+{
+    pipe_inode_info *p = pipe_of(f);
+    if (reads(f))
+        TRY_VOID(fasync_helper(fd, f, on, &p->fasync_readers));
+    if (!writes(f))
+        return {};
+    auto r = fasync_helper(fd, f, on, &p->fasync_writers);
+    if (!r && reads(f)) // taking it off again cannot fail
+        (void)fasync_helper(fd, f, false, &p->fasync_readers);
+    return r;
 }
 
 void pipe_release(inode *i, file *f)
@@ -310,6 +329,7 @@ const file_operations fifo_operations{
     .ioctl = pipe_ioctl,
     .open = fifo_open,
     .release = pipe_release,
+    .fasync = pipe_fasync,
 };
 
 result<void> create_pipe_files(file **read_end, file **write_end, u32 flags)

@@ -74,16 +74,23 @@ page *make_page(ramfs_inode *i, u64 index)
     return found;
 }
 
-/// Zero the part of the page that holds `size` from there to its end, so that growing again shows zeros.
-void zero_tail(ramfs_inode *i, u64 size)
+/// Zero the bytes from `from` up to `to`, which lie in one page.
+void zero_part(ramfs_inode *i, u64 from, u64 to)
 {
-    if (!(size % PAGE_SIZE))
+    if (from >= to)
         return;
-    if (page *p = find_page(i, size / PAGE_SIZE)) {
-        memset(static_cast<u8 *>(page_address(p)) + size % PAGE_SIZE, 0,
-               PAGE_SIZE - size % PAGE_SIZE);
+    if (page *p = find_page(i, from / PAGE_SIZE)) {
+        memset(static_cast<u8 *>(page_address(p)) + from % PAGE_SIZE, 0, to - from);
         put_page(p);
     }
+}
+
+/// Pages that are gone from the tree do not count any more.
+void uncharge(ramfs_inode *i, u64 n)
+{
+    i->i_sb->used_pages.fetch_sub(n, std::memory_order_relaxed);
+    all_pages.fetch_sub(n, std::memory_order_relaxed);
+    i->nr_pages.fetch_sub(n, std::memory_order_relaxed);
 }
 
 void drop_pages(ramfs_inode *i, u64 first)
@@ -91,11 +98,102 @@ void drop_pages(ramfs_inode *i, u64 first)
     u64 n;
     {
         spin_guard<plain> g{i->lock};
-        n = i->pages.truncate(first);
+        n = i->pages.remove(first);
     }
-    i->i_sb->used_pages.fetch_sub(n, std::memory_order_relaxed);
-    all_pages.fetch_sub(n, std::memory_order_relaxed);
-    i->nr_pages.fetch_sub(n, std::memory_order_relaxed);
+    uncharge(i, n);
+}
+
+/// Give back the pages from `first` up to `end`. One that somebody maps stays, but its contents go: mapping and file are to agree.
+void punch_pages(ramfs_inode *i, u64 first, u64 end)
+{
+    for (;;) {
+        u64 gone = 0;
+        {
+            spin_guard<plain> g{i->lock};
+            first = i->pages.next(first, end, true);
+            if (first >= end)
+                return;
+            page *p = i->pages.lookup(first);
+            if (p->refs.load(std::memory_order_relaxed) == 1)
+                gone = i->pages.remove(first, first + 1);
+            else
+                memset(page_address(p), 0, PAGE_SIZE);
+        }
+        uncharge(i, gone);
+        first++;
+        cond_resched();
+    }
+}
+
+/// i_mutex held.
+void punch_hole(ramfs_inode *i, u64 start, u64 end)
+{
+    u64 first = align_up(start, PAGE_SIZE), last = align_down(end, PAGE_SIZE);
+    if (first > last) {
+        zero_part(i, start, end);
+        return;
+    }
+    zero_part(i, start, first);
+    zero_part(i, last, end);
+    punch_pages(i, first / PAGE_SIZE, last / PAGE_SIZE);
+}
+
+/// Pages for the range that has none. ENOSPC or EINTR leaves those that were made. i_mutex held.
+result<void> allocate_range(ramfs_inode *i, u64 first, u64 end)
+{
+    if (end - first > (i->i_sb->max_pages ? i->i_sb->max_pages : page_alloc_stats().free))
+        return error{ENOSPC};
+    for (u64 at = first; at < end; at++) {
+        page *p = signal_pending() ? nullptr : make_page(i, at);
+        if (!p)
+            return error{signal_pending() ? EINTR : ENOSPC};
+        put_page(p);
+        cond_resched();
+    }
+    return {};
+}
+
+result<void> ramfs_fallocate(file *f, u32 mode, u64 offset, u64 len)
+{
+    ramfs_inode *i = ram(f->f_inode);
+    u64 end = offset + len;
+    mutex_guard g{i->i_mutex};
+    if (mode & FALLOC_FL_PUNCH_HOLE) {
+        punch_hole(i, offset, end);
+    } else {
+        if (end > MAX_FILE_SIZE)
+            return error{EFBIG};
+        bool grows = !(mode & FALLOC_FL_KEEP_SIZE) && end > i->size;
+        if (grows)
+            TRY_VOID(file_size_allowed(end, i->size));
+        TRY_VOID(allocate_range(i, offset / PAGE_SIZE, (end + PAGE_SIZE - 1) / PAGE_SIZE));
+        if (grows)
+            write_once(i->size, end);
+    }
+    i->mtime = i->ctime = current_time();
+    return {};
+}
+
+/// SEEK_DATA and SEEK_HOLE go by pages; the rest is as everywhere.
+result<s64> ramfs_llseek(file *f, s64 off, int whence)
+{
+    constexpr int SEEK_DATA = 3, SEEK_HOLE = 4;
+    if (whence != SEEK_DATA && whence != SEEK_HOLE)
+        return generic_file_llseek(f, off, whence);
+    ramfs_inode *i = ram(f->f_inode);
+    mutex_guard g{i->i_mutex};
+    u64 at = static_cast<u64>(off), size = i->size;
+    if (off < 0 || at >= size)
+        return error{ENXIO};
+    u64 index, end = (size + PAGE_SIZE - 1) / PAGE_SIZE;
+    {
+        spin_guard<plain> lock{i->lock};
+        index = i->pages.next(at / PAGE_SIZE, end, whence == SEEK_DATA);
+    }
+    if (index == end && whence == SEEK_DATA)
+        return error{ENXIO};
+    f->f_pos = min(max(index * PAGE_SIZE, at), size);
+    return static_cast<s64>(f->f_pos);
 }
 
 result<void> ramfs_truncate(inode *i, u64 size)
@@ -105,7 +203,7 @@ result<void> ramfs_truncate(inode *i, u64 size)
     if (size < i->size) {
         write_once(i->size, size);
         drop_pages(ram(i), (size + PAGE_SIZE - 1) / PAGE_SIZE);
-        zero_tail(ram(i), size);
+        zero_part(ram(i), size, align_up(size, PAGE_SIZE));
     }
     write_once(i->size, size);
     i->mtime = i->ctime = current_time();
@@ -205,8 +303,9 @@ void ramfs_destroy(inode *i)
 const file_operations ramfs_file_operations{
     .read = ramfs_read,
     .write = ramfs_write,
-    .llseek = generic_file_llseek,
+    .llseek = ramfs_llseek,
     .file_page = ramfs_file_page,
+    .fallocate = ramfs_fallocate,
 };
 const inode_operations ramfs_inode_operations{.truncate = ramfs_truncate};
 const inode_operations ramfs_link_operations{.readlink = ramfs_readlink};

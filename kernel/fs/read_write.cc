@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading, writing and seeking open files from inside the kernel. Linux: fs/read_write.c. Process context, no locks of its own.
 
+#include "fs/fsnotify.h"
 #include "fs/namei.h"
 #include "mm/mm.h"
 #include "sched/signal.h"
@@ -12,6 +13,8 @@ result<size_t> vfs_read(file *f, iov_iter &to, u64 *pos)
     if (!f->f_op->read)
         return error{s_isdir(f->f_inode->mode) ? EISDIR : EINVAL};
     auto r = f->f_op->read(f, to, pos);
+    if (r && *r)
+        fsnotify_file(f, IN_ACCESS);
     if (signal_state *s = current()->signal) {
         s->io_reads.fetch_add(1, std::memory_order_relaxed);
         s->io_read.fetch_add(r ? *r : 0, std::memory_order_relaxed);
@@ -26,6 +29,8 @@ result<size_t> vfs_write(file *f, iov_iter &from, u64 *pos)
     if (!f->f_op->write)
         return error{EINVAL};
     auto r = f->f_op->write(f, from, pos);
+    if (r && *r)
+        fsnotify_file(f, IN_MODIFY);
     if (signal_state *s = current()->signal) {
         s->io_writes.fetch_add(1, std::memory_order_relaxed);
         s->io_written.fetch_add(r ? *r : 0, std::memory_order_relaxed);

@@ -5,7 +5,9 @@
 #include "fs/timerfd.h"
 #include "fs/file.h"
 #include "fs/seq_file.h"
+#include "sched/cred.h"
 #include "sched/sched.h"
+#include "time/alarm_clocks.h"
 
 namespace
 {
@@ -187,6 +189,9 @@ result<file_ptr> timerfd_of(int fd)
 
 result<int> do_timerfd_create(s32 clock, u32 flags)
 {
+    if (is_alarm_clock(clock) && !capable(CAP_WAKE_ALARM))
+        return error{EPERM};
+    clock = alarm_base(clock);
     if ((flags & ~(O_CLOEXEC | O_NONBLOCK)) ||
         (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME))
         return error{EINVAL};

@@ -5,10 +5,10 @@
 // A socket lives in a socket_alloc together with its inode: the inode's last reference frees both. Before a file exists,
 // sock_release drops that reference; afterwards closing the file does.
 
-#include "fs/file.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
 #include "net/core/sock.h"
+#include "net/core/sock_async.h"
 
 static kmem_cache *sock_inode_cachep;
 static const net_proto_family *net_families[NPROTO];
@@ -159,14 +159,14 @@ static result<s64> sock_ioctl(file *f, u32 cmd, u64 arg)
     switch (cmd) {
     case FIOSETOWN:
     case SIOCSPGRP: {
-        int who;
-        TRY_VOID(get_user(who, user_ptr<int>{arg}));
-        f_setown(f, who);
+        int pid;
+        TRY_VOID(get_user(pid, user_ptr<int>{arg}));
+        TRY_VOID(f_setown_signed(f, pid));
         return s64{0};
     }
     case FIOGETOWN:
     case SIOCGPGRP:
-        TRY_VOID(put_user(user_ptr<int>{arg}, f_getown(f)));
+        TRY_VOID(put_user(user_ptr<int>{arg}, f_getown_signed(f)));
         return s64{0};
     }
     return s->ops->ioctl(s, cmd, arg);
@@ -183,6 +183,7 @@ static const file_operations socket_file_ops = {
     .poll = sock_poll,
     .ioctl = sock_ioctl,
     .release = sock_close,
+    .fasync = sock_fasync,
 };
 
 static page *sock_file_page(file *f, u64 index)
@@ -199,6 +200,7 @@ static const file_operations socket_mmap_file_ops = {
     .ioctl = sock_ioctl,
     .release = sock_close,
     .file_page = sock_file_page,
+    .fasync = sock_fasync,
 };
 
 result<file *> sock_alloc_file(socket *s, u32 flags)

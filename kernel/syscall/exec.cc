@@ -3,6 +3,7 @@
 // Context: process. Locks: none held across; those of mm, files and signals inside.
 
 #include "syscall/exec.h"
+#include "fs/file.h"
 #include "fs/namei.h"
 #include "lib/initcall.h"
 #include "lib/printk.h"
@@ -49,10 +50,13 @@ void change_mm(mm_struct *mm)
         mm_put(old);
 }
 
-/// Private descriptors for the new program, without the close-on-exec ones.
+} // namespace
+
 result<void> unshare_files()
 {
     task_struct *t = current();
+    if (!files_shared(t->files))
+        return {};
     files_struct *mine = files_dup(t->files);
     if (!mine)
         return error{ENOMEM};
@@ -61,6 +65,9 @@ result<void> unshare_files()
     files_put(old);
     return {};
 }
+
+namespace
+{
 
 /// Set-id bits of the file: the ids that the program will run with.
 void prepare_creds(binprm &b)

@@ -14,6 +14,9 @@ constexpr size_t MAX_ARG_STRLEN = 128 * 1024;
 constexpr size_t BINPRM_BUF_SIZE = 128;
 constexpr unsigned MAX_INTERPRETERS = 4;
 
+/// A descriptor table of its own for the current task if it shares one. ENOMEM. [P]
+result<void> unshare_files();
+
 /// A vector of strings: of the user (address of a char *[]), or of the kernel.
 struct string_vector {
     u64 user = 0;

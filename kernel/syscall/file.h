@@ -30,7 +30,15 @@ result<void> sys_fdatasync(int fd);
 result<void> sys_sync();
 result<void> sys_syncfs(int fd);
 result<void> sys_sync_file_range(int fd, s64 off, s64 n, u32 flags);
+/// Extend a file, or (FALLOC_FL_PUNCH_HOLE) give pages back. file_attr.cc
+result<void> sys_fallocate(int fd, u32 mode, s64 offset, s64 len);
 result<void> sys_fadvise64(int fd, s64 off, s64 len, int advice);
+
+// file_notify.cc
+result<int> sys_inotify_init();
+result<int> sys_inotify_init1(u32 flags);
+result<int> sys_inotify_add_watch(int fd, user_ptr<const char> name, u32 mask);
+result<void> sys_inotify_rm_watch(int fd, s32 wd);
 
 // file_open.cc
 result<int> sys_open(user_ptr<const char> name, u32 flags, u32 mode);
@@ -41,7 +49,8 @@ result<void> sys_close_range(u32 first, u32 last, u32 flags);
 result<int> sys_dup(u32 fd);
 result<int> sys_dup2(u32 old_fd, u32 new_fd);
 result<int> sys_dup3(u32 old_fd, u32 new_fd, u32 flags);
-result<s64> sys_fcntl(u32 fd, u32 cmd, u64 arg);
+result<s64> sys_fcntl(u32 fd, u32 cmd, u64 arg); // file_fcntl.cc
+result<void> sys_flock(int fd, u32 op);
 result<s64> sys_ioctl(u32 fd, u32 cmd, u64 arg);
 result<void> sys_pipe(user_ptr<void> fds);
 result<void> sys_pipe2(user_ptr<void> fds, u32 flags);

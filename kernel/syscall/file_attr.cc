@@ -2,6 +2,7 @@
 // Attributes of files: size, mode, owner, times. Linux: fs/open.c, fs/attr.c, fs/utimes.c. Process context.
 // Locks: i_mutex for the size; the other attributes are single words.
 
+#include "fs/fsnotify.h"
 #include "fs/namei.h"
 #include "fs/pseudo.h"
 #include "sched/sched.h"
@@ -34,13 +35,18 @@ bool read_only(const path_ref &p)
     return p->mnt && (p->mnt->flags & MS_RDONLY);
 }
 
-result<void> set_size(inode *i, s64 size)
+result<void> set_size(dentry *d, s64 size)
 {
+    inode *i = d->d_inode;
     if (!i->i_op || !i->i_op->truncate)
         return error{EINVAL};
     TRY_VOID(file_size_allowed(static_cast<u64>(size), i->size));
-    mutex_guard g{i->i_mutex};
-    return i->i_op->truncate(i, static_cast<u64>(size));
+    {
+        mutex_guard g{i->i_mutex};
+        TRY_VOID(i->i_op->truncate(i, static_cast<u64>(size)));
+    }
+    fsnotify_dentry(d, IN_MODIFY);
+    return {};
 }
 } // namespace
 
@@ -57,7 +63,7 @@ result<void> sys_truncate(user_ptr<const char> name, s64 size)
         return error{EROFS};
     TRY_VOID(inode_permission(p.ino(), MAY_WRITE));
     TRY_VOID(get_write_access(p.ino()));
-    auto r = set_size(p.ino(), size);
+    auto r = set_size(p->dentry, size);
     put_write_access(p.ino());
     return r;
 }
@@ -69,7 +75,32 @@ result<void> sys_ftruncate(int fd, s64 size)
     file_ptr f = TRY(fget(fd));
     if (!s_isreg(f->f_inode->mode) || !(f->f_mode & FMODE_WRITE))
         return error{EINVAL};
-    return set_size(f->f_inode, size);
+    return set_size(f->f_dentry, size);
+}
+
+result<void> sys_fallocate(int fd, u32 mode, s64 offset, s64 len)
+{
+    file_ptr f = TRY(fget(fd));
+    if (offset < 0 || len <= 0)
+        return error{EINVAL};
+    bool punch = mode & FALLOC_FL_PUNCH_HOLE;
+    if ((mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)) ||
+        (punch && !(mode & FALLOC_FL_KEEP_SIZE)))
+        return error{EOPNOTSUPP};
+    if (!(f->f_mode & FMODE_WRITE))
+        return error{EBADF};
+    if (s_isfifo(f->f_inode->mode))
+        return error{ESPIPE};
+    if (!s_isreg(f->f_inode->mode))
+        return error{ENODEV};
+    s64 end;
+    if (__builtin_add_overflow(offset, len, &end))
+        return error{EFBIG};
+    if (!f->f_op->fallocate)
+        return error{EOPNOTSUPP};
+    TRY_VOID(f->f_op->fallocate(f.get(), mode, static_cast<u64>(offset), static_cast<u64>(len)));
+    fsnotify_file(f.get(), IN_MODIFY);
+    return {};
 }
 
 namespace
@@ -87,6 +118,7 @@ result<void> change_mode(const path_ref &p, u32 mode)
         mode &= ~S_ISGID;
     i->mode = (i->mode & S_IFMT) | (mode & 07777);
     i->ctime = current_time();
+    fsnotify_dentry(p->dentry, IN_ATTRIB);
     return {};
 }
 
@@ -112,6 +144,7 @@ result<void> change_owner(const path_ref &p, u32 uid, u32 gid)
     if (!s_isdir(i->mode))
         i->mode &= ~(S_ISUID | (i->mode & S_IXGRP ? S_ISGID : 0));
     i->ctime = current_time();
+    fsnotify_dentry(p->dentry, IN_ATTRIB);
     return {};
 }
 } // namespace
@@ -182,6 +215,9 @@ result<void> change_times(const path_ref &p, const timespec64_abi t[2])
         u64 v = t[k].nsec == UTIME_NOW ? i->ctime : static_cast<u64>(t[k].sec * NSEC + t[k].nsec);
         (k ? i->mtime : i->atime) = v;
     }
+    // One time alone is what reading or writing would have changed.
+    bool both = t[0].nsec != UTIME_OMIT && t[1].nsec != UTIME_OMIT;
+    fsnotify_dentry(p->dentry, both ? IN_ATTRIB : t[0].nsec != UTIME_OMIT ? IN_ACCESS : IN_MODIFY);
     return {};
 }
 constexpr timespec64_abi BOTH_NOW[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Descriptors: open, close, dup, fcntl, ioctl, pipe, eventfd. Linux: fs/open.c, fs/fcntl.c, fs/ioctl.c, fs/file.c. Process context.
+// Descriptors: open, close, dup, ioctl, pipe, eventfd. Linux: fs/open.c, fs/ioctl.c, fs/file.c. Process context.
 
 #include "fs/eventfd.h"
+#include "fs/fasync.h"
 #include "fs/file.h"
 #include "fs/namei.h"
 #include "fs/pipe.h"
 #include "sched/sched.h"
+#include "syscall/exec.h"
 #include "syscall/file.h"
 
 result<int> sys_openat(int dfd, user_ptr<const char> uname, u32 flags, u32 mode)
@@ -39,9 +41,11 @@ result<void> sys_close(u32 fd)
 
 result<void> sys_close_range(u32 first, u32 last, u32 flags)
 {
-    constexpr u32 CLOSE_RANGE_CLOEXEC = 4;
-    if (first > last || (flags & ~CLOSE_RANGE_CLOEXEC))
-        return error{EINVAL}; // CLOSE_RANGE_UNSHARE is not supported
+    constexpr u32 CLOSE_RANGE_UNSHARE = 2, CLOSE_RANGE_CLOEXEC = 4;
+    if (first > last || (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)))
+        return error{EINVAL};
+    if (flags & CLOSE_RANGE_UNSHARE)
+        TRY_VOID(unshare_files());
     files_struct *f = current()->files;
     u32 end = f ? files_max(f) : 0;
     for (u32 fd = first; fd < end && fd <= last; fd++) {
@@ -52,19 +56,6 @@ result<void> sys_close_range(u32 first, u32 last, u32 flags)
     }
     return {};
 }
-
-namespace
-{
-result<int> dup_from(u32 fd, u64 from, u32 flags)
-{
-    file_ptr f = TRY(fget_raw(static_cast<int>(fd)));
-    if (from >= rlimit_nofile())
-        return error{EINVAL};
-    int copy = TRY(get_unused_fd_flags(flags, static_cast<int>(from)));
-    fd_install(copy, f.release());
-    return copy;
-}
-} // namespace
 
 result<int> sys_dup(u32 fd)
 {
@@ -92,69 +83,6 @@ result<int> sys_dup2(u32 old_fd, u32 new_fd)
 
 namespace
 {
-enum fcntl_cmd : u32 {
-    F_DUPFD = 0,
-    F_GETFD = 1,
-    F_SETFD = 2,
-    F_GETFL = 3,
-    F_SETFL = 4,
-    F_SETOWN = 8,
-    F_GETOWN = 9,
-    F_DUPFD_CLOEXEC = 1030,
-    F_SETPIPE_SZ = 1031,
-    F_GETPIPE_SZ = 1032,
-};
-constexpr u32 FD_CLOEXEC = 1;
-constexpr u32 SETFL_MASK = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
-
-result<s64> fcntl_file(file *f, u32 cmd, u64 arg)
-{
-    switch (cmd) {
-    case F_GETFL:
-        return static_cast<s64>(f->f_flags);
-    case F_SETFL:
-        f->f_flags = (f->f_flags & ~SETFL_MASK) | (static_cast<u32>(arg) & SETFL_MASK);
-        return s64{0};
-    case F_GETPIPE_SZ:
-        return is_pipe(f) ? result<s64>{s64{pipe_size(f)}} : result<s64>{error{EBADF}};
-    case F_SETPIPE_SZ:
-        if (!is_pipe(f))
-            return error{EBADF};
-        return s64{TRY(pipe_set_size(f, static_cast<u32>(arg)))};
-    case F_SETOWN: // for SIGURG; O_ASYNC delivers nothing
-        f_setown(f, static_cast<s32>(arg));
-        return s64{0};
-    case F_GETOWN:
-        return s64{f_getown(f)};
-    default:
-        return error{EINVAL};
-    }
-}
-} // namespace
-
-result<s64> sys_fcntl(u32 fd, u32 cmd, u64 arg)
-{
-    switch (cmd) {
-    case F_DUPFD:
-        return s64{TRY(dup_from(fd, arg, 0))};
-    case F_DUPFD_CLOEXEC:
-        return s64{TRY(dup_from(fd, arg, O_CLOEXEC))};
-    case F_GETFD:
-        return s64{TRY(get_close_on_exec(fd)) ? FD_CLOEXEC : 0};
-    case F_SETFD:
-        TRY_VOID(set_close_on_exec(fd, arg & FD_CLOEXEC));
-        return s64{0};
-    default:
-        break;
-    }
-    file_ptr f = TRY(fget_raw(static_cast<int>(fd)));
-    if ((f->f_mode & FMODE_PATH) && cmd != F_GETFL)
-        return error{EBADF};
-    return fcntl_file(f.get(), cmd, arg);
-}
-
-namespace
-{
 constexpr u32 FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIOASYNC = 0x5452,
               FIONREAD = 0x541B, FIOQSIZE = 0x5460;
 
@@ -177,8 +105,14 @@ result<s64> sys_ioctl(u32 fd, u32 cmd, u64 arg)
         return s64{0};
     case FIONBIO:
         return set_flag(f.get(), O_NONBLOCK, arg);
-    case FIOASYNC:
-        return set_flag(f.get(), O_ASYNC, arg);
+    case FIOASYNC: {
+        int on;
+        TRY_VOID(get_user(on, user_ptr<int>{arg}));
+        if (!f->f_op->fasync && !!on != !!(f->f_flags & O_ASYNC))
+            return error{ENOTTY};
+        TRY_VOID(file_set_async(static_cast<int>(fd), f.get(), on));
+        return s64{0};
+    }
     case FIONREAD:
         if (s_isreg(f->f_inode->mode)) {
             TRY_VOID(put_user(user_ptr<int>{arg}, static_cast<int>(f->f_inode->size - f->f_pos)));

@@ -34,8 +34,11 @@ result<file_ptr> mappable_file(int fd, u32 prot, u32 *flags)
         return error{ENODEV};
     return f;
 }
+int mmap_min_addr = MMAP_MIN_ADDR; // fixed: the file takes no other value
+
 int mm_sysctl_init()
 {
+    sysctl_create_int("vm/mmap_min_addr", &mmap_min_addr, mmap_min_addr, mmap_min_addr);
     sysctl_create_int("vm/max_map_count", &sysctl_max_map_count, 0, INT32_MAX);
     sysctl_create_int("vm/overcommit_memory", &sysctl_overcommit_memory, 0, 1);
     return 0;

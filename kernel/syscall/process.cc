@@ -3,9 +3,12 @@
 // kernel/futex.c, kernel/sys.c. Context: process.
 
 #include "syscall/process.h"
+#include "fs/fs.h"
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "sched/process.h"
+#include "sched/rcu.h"
+#include "syscall/exec.h"
 #include "syscall/rusage.h"
 #include "syscall/time.h"
 
@@ -67,6 +70,28 @@ result<s32> sys_clone3(pt_regs *regs, user_ptr<const void> uargs, u64 size)
         return error{EINVAL}; // numbers are not for choosing: there is one pid namespace
     return do_fork(a.flags | a.exit_signal, a.stack ? a.stack + a.stack_size : 0, a.parent_tid,
                    a.child_tid, a.tls, regs);
+}
+
+result<void> sys_unshare(u64 flags)
+{
+    constexpr u64 CLONE_SYSVSEM = 0x40000, ALONE = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+    task_struct *t = current();
+    if (flags & ~(ALONE | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM))
+        return error{EINVAL};
+    if ((flags & ALONE) && t->signal->live.load() > 1)
+        return error{EINVAL}; // threads are not taken apart
+    fs_struct *mine = flags & CLONE_FS ? fs_struct_dup(t->fs) : nullptr;
+    if ((flags & CLONE_FS) && !mine)
+        return error{ENOMEM};
+    auto r = flags & CLONE_FILES ? unshare_files() : result<void>{};
+    if (!r || !mine) {
+        fs_struct_put(mine);
+        return r;
+    }
+    fs_struct *old = t->fs;
+    rcu_assign_pointer(t->fs, mine);
+    fs_struct_put(old);
+    return {};
 }
 
 result<void> sys_exit(int code)

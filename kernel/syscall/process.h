@@ -22,6 +22,9 @@ result<void> sys_set_robust_list(u64 head, u64 len);
 result<void> sys_get_robust_list(s32 pid, user_ptr<u64> head, user_ptr<u64> len);
 result<s64> sys_futex(u64 uaddr, u32 op, u32 val, u64 timeout, u64 uaddr2, u32 val3);
 result<void> sys_arch_prctl(u32 code, u64 addr);
+/// Own tables instead of shared ones (CLONE_FILES, CLONE_FS); new name spaces are EINVAL.
+result<void> sys_unshare(u64 flags);
+
 // prctl.cc
 result<s64> sys_prctl(int option, u64 a2, u64 a3, u64 a4, u64 a5);
 

@@ -4,6 +4,7 @@
 
 #include "syscall/time.h"
 #include "sched/process.h"
+#include "time/alarm_clocks.h"
 #include "time/posix_timers.h"
 
 namespace
@@ -162,6 +163,9 @@ result<void> sys_nanosleep(u64 req, user_ptr<kernel_timespec> rem)
 
 result<void> sys_clock_nanosleep(s32 clock, int flags, u64 req, user_ptr<kernel_timespec> rem)
 {
+    if (is_alarm_clock(clock) && !capable(CAP_WAKE_ALARM))
+        return error{EPERM};
+    clock = alarm_base(clock);
     bool real = clock == CLOCK_REALTIME || clock == CLOCK_TAI;
     if (clock == CLOCK_THREAD_CPUTIME_ID ||
         (is_cpu_clock(clock) && (clock & ~7) == ~7 && (clock & 4)))
@@ -194,26 +198,41 @@ result<s64> sys_restart_syscall()
     return r;
 }
 
-result<void> sys_gettimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64> tz)
+namespace
+{
+/// Kept for programs; the kernel's own times are UTC.
+timezone_abi sys_tz;
+} // namespace
+
+result<void> sys_gettimeofday(user_ptr<kernel_timeval> tv, user_ptr<timezone_abi> tz)
 {
     if (tv)
         TRY_VOID(put_user(tv, ns_to_timeval(ktime_get_real())));
     if (tz)
-        TRY_VOID(put_user(tz, u64{0})); // two ints: UTC, no DST
+        TRY_VOID(put_user(tz, sys_tz));
     return {};
 }
 
-result<void> sys_settimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64>)
+result<void> sys_settimeofday(user_ptr<kernel_timeval> tv, user_ptr<timezone_abi> tz)
 {
-    if (!tv)
-        return {};
-    kernel_timeval v;
-    TRY_VOID(get_user(v, tv));
-    if (!valid(v))
+    constexpr s32 MOST_MINUTES = 15 * 60; // from UTC
+    kernel_timeval v{};
+    timezone_abi zone;
+    if (tv)
+        TRY_VOID(get_user(v, tv));
+    if (tz)
+        TRY_VOID(get_user(zone, tz));
+    if (tv && !valid(v))
         return error{EINVAL};
     if (!capable(CAP_SYS_TIME))
         return error{EPERM};
-    ktime_set_real(timeval_ns(v));
+    if (tz) {
+        if (zone.minuteswest > MOST_MINUTES || zone.minuteswest < -MOST_MINUTES)
+            return error{EINVAL};
+        sys_tz = zone;
+    }
+    if (tv)
+        ktime_set_real(timeval_ns(v));
     return {};
 }
 

@@ -29,8 +29,12 @@ result<void> sys_clock_settime(s32 clock, user_ptr<kernel_timespec> ts);
 result<void> sys_clock_getres(s32 clock, user_ptr<kernel_timespec> ts);
 result<void> sys_nanosleep(u64 req, user_ptr<kernel_timespec> rem);
 result<void> sys_clock_nanosleep(s32 clock, int flags, u64 req, user_ptr<kernel_timespec> rem);
-result<void> sys_gettimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64> tz);
-result<void> sys_settimeofday(user_ptr<kernel_timeval> tv, user_ptr<u64> tz);
+/// struct timezone.
+struct timezone_abi {
+    s32 minuteswest = 0, dsttime = 0;
+};
+result<void> sys_gettimeofday(user_ptr<kernel_timeval> tv, user_ptr<timezone_abi> tz);
+result<void> sys_settimeofday(user_ptr<kernel_timeval> tv, user_ptr<timezone_abi> tz);
 result<s64> sys_time(user_ptr<s64> t);
 result<s64> sys_times(user_ptr<void> buf);
 result<s64> sys_restart_syscall();

@@ -8,7 +8,7 @@
 
 #include "sched/process.h"
 #include "sched/signal_internal.h"
-#include "time/posix_timers.h"
+#include "time/alarm_clocks.h"
 
 namespace
 {
@@ -141,7 +141,7 @@ u64 cpu_clock_sample(const cpu_clock &c)
 
 result<u64> posix_clock_read(s32 clock)
 {
-    switch (clock) {
+    switch (alarm_base(clock)) {
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
     case CLOCK_TAI: // nobody told us of leap seconds

@@ -10,7 +10,9 @@
 
 #include "time/posix_timers.h"
 #include "mm/slab.h"
+#include "sched/cred.h"
 #include "sched/process.h"
+#include "time/alarm_clocks.h"
 
 namespace
 {
@@ -131,6 +133,9 @@ result<void> set_target(k_itimer *t, const timer_event &e)
 
 result<void> set_clock(k_itimer *t, s32 clock)
 {
+    if (is_alarm_clock(clock) && !capable(CAP_WAKE_ALARM))
+        return error{EPERM};
+    clock = alarm_base(clock);
     t->clock = clock;
     if (!is_cpu_clock(clock)) {
         bool known = clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC ||

@@ -21,7 +21,7 @@ static void page_tree_matches_a_table(void *)
                     expect += table[k] != nullptr;
                     table[k] = nullptr;
                 }
-                HOST_EXPECT(tree.truncate(i) == expect);
+                HOST_EXPECT(tree.remove(i) == expect);
             } else if (!table[i] && host_random() % 3) {
                 page *p = alloc_pages(GFP_KERNEL, 0);
                 if (!p)
@@ -37,8 +37,8 @@ static void page_tree_matches_a_table(void *)
         HOST_EXPECT(!tree.lookup(~u64{0}));
         page *far = alloc_pages(GFP_KERNEL, 0);
         HOST_EXPECT(tree.insert(u64{1} << 35, far) && tree.lookup(u64{1} << 35) == far);
-        HOST_EXPECT(tree.truncate(u64{1} << 35) == 1);
-        tree.truncate(0);
+        HOST_EXPECT(tree.remove(u64{1} << 35) == 1);
+        tree.remove(0);
         HOST_EXPECT(!tree.lookup(0));
     }
     (void)before;

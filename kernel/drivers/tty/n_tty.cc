@@ -3,6 +3,7 @@
 // Context: process (tty_flush_to_ldisc). Locks: the caller holds `input`; takes `output` for each echo.
 
 #include "drivers/tty/tty.h"
+#include "fs/fasync.h"
 #include "lib/string.h"
 
 namespace
@@ -60,6 +61,7 @@ void echo_if(tty_struct *t, u8 c)
 void wake_readers(tty_struct *t)
 {
     wake_up_interruptible_sync_poll(&t->read_wait, POLLIN | POLLRDNORM);
+    kill_fasync(&t->fasync, SIGIO, POLL_IN);
 }
 
 /// Store one byte of input. The last place is kept for the end of a line, so that a full buffer can still be read.

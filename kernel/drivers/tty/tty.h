@@ -106,6 +106,7 @@ struct tty_struct : pinned {
     u32 lines = 0; // complete lines not yet read
     bool literal_next = false; // ^V was typed
     wait_queue_head read_wait;
+    struct fasync_struct *fasync = nullptr; // who wants SIGIO (fs/fasync.h)
     tty_ring rx;
     wait_queue_head rx_wait; // the console's kthread
 

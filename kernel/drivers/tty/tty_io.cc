@@ -3,6 +3,7 @@
 // Linux: drivers/tty/tty_io.c. Process context, except tty_receive().
 
 #include "drivers/tty/tty.h"
+#include "fs/fasync.h"
 #include "lib/initcall.h"
 #include "lib/string.h"
 
@@ -138,12 +139,24 @@ const file_operations tty_nodes{.open = tty_open};
 }
 } // namespace
 
+/// O_ASYNC; a file without an owner gets the foreground group, or the current process.
+static result<void> tty_fasync(int fd, file *f, bool on)
+{
+    tty_struct *t = static_cast<tty_file *>(f->private_data)->tty;
+    TRY_VOID(fasync_helper(fd, f, on, &t->fasync));
+    if (!on || f_getown(f).pid)
+        return {};
+    s32 pgrp = read_once(t->pgrp);
+    return f_setown(f, pgrp ? F_OWNER_PGRP : F_OWNER_PID, pgrp ? pgrp : current()->tgid);
+}
+
 const file_operations tty_fops{
     .read = tty_read,
     .write = tty_write,
     .poll = tty_poll,
     .ioctl = tty_fop_ioctl,
     .release = tty_release,
+    .fasync = tty_fasync,
 };
 
 tty_struct *console_tty()

@@ -68,7 +68,7 @@ void show_wchan(seq_file *m, task_struct *t)
 /// The system call that the task is in, its arguments, stack and instruction pointer.
 void show_syscall(seq_file *m, task_struct *t)
 {
-    if (t->flags & PF_KTHREAD || t->state.load() == TASK_RUNNING) {
+    if (t->flags & PF_KTHREAD || (t->state.load() == TASK_RUNNING && t != current())) {
         seq_puts(m, t->flags & PF_KTHREAD ? "0\n" : "running\n");
         return;
     }

@@ -7,8 +7,8 @@
 // that was just closed is purged by sk_destruct, which runs in process context after the grace period.
 
 #include "net/core/sock.h"
-#include "fs/file.h"
 #include "mm/slab.h"
+#include "net/core/sock_async.h"
 
 static spinlock sk_all_lock{"sk_all"};
 // Threaded through sk_all_node; a bare circular head, because a list<> would need a constructor at boot.
@@ -155,13 +155,6 @@ void sock_orphan(sock *sk)
     rcu_assign_pointer(sk->sk_wq, nullptr);
 }
 
-void sk_send_sigurg(sock *sk)
-{
-    spin_guard<bh> g{sk->sk_callback_lock};
-    if (sk->sk_socket && sk->sk_socket->file)
-        send_sigurg(sk->sk_socket->file);
-}
-
 void sk_common_release(sock *sk)
 {
     if (sk->sk_prot->destroy)
@@ -194,6 +187,7 @@ void sock_def_readable(sock *sk, int)
     if (sleeper)
         wake_up_interruptible_sync_poll(&wq->wait, POLLIN | POLLPRI | POLLRDNORM | POLLRDBAND);
     rcu_read_unlock();
+    sk_wake_async(sk, sock_wake::waitdata, POLL_IN);
 }
 
 void sock_def_write_space(sock *sk)
@@ -206,6 +200,7 @@ void sock_def_write_space(sock *sk)
     if (wq_has_sleeper(wq))
         wake_up_interruptible_sync_poll(&wq->wait, POLLOUT | POLLWRNORM | POLLWRBAND);
     rcu_read_unlock();
+    sk_wake_async(sk, sock_wake::space, POLL_OUT);
 }
 
 void sock_def_error_report(sock *sk)
@@ -215,6 +210,7 @@ void sock_def_error_report(sock *sk)
     if (wq_has_sleeper(wq))
         __wake_up(&wq->wait, TASK_INTERRUPTIBLE, 1, reinterpret_cast<void *>(u64{POLLERR}));
     rcu_read_unlock();
+    sk_wake_async(sk, sock_wake::io, POLL_ERR);
 }
 
 void sock_def_wakeup(sock *sk)

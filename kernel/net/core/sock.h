@@ -184,8 +184,9 @@ struct sock : pinned {
     /// Keeps sk_socket alive for those who look from outside (dumps): sock_orphan takes it too.
     spinlock sk_callback_lock{"sk.sk_callback_lock"};
     socket *sk_socket = nullptr;
-    u64 sk_ino = 0;             // inode number of the socket, 0: no file any more
-    socket_wq *sk_wq = nullptr; // RCU
+    u64 sk_ino = 0;                            // inode number of the socket, 0: no file any more
+    socket_wq *sk_wq = nullptr;                // RCU
+    struct fasync_struct *sk_fasync = nullptr; // who wants SIGIO (fs/fasync.h)
     void *sk_user_data = nullptr;
     struct sk_filter_prog *sk_filter = nullptr; // RCU
 
@@ -322,7 +323,7 @@ void sk_stop_timer(sock *sk, timer_list *t);
 /// A child of a listening sock: a new sock of its protocol with its SOL_SOCKET options and callbacks, without socket, returned
 /// with slock held and two references (the caller's, and that of the queue it will wait in); null: no memory. [S]
 sock *sk_clone_lock(const sock *sk, gfp flags);
-/// SIGURG to the owner of the socket's file. [P S]
+/// SIGURG to the owner of the socket's file; net/core/sock_async.cc. [P S]
 void sk_send_sigurg(sock *sk);
 /// Tie to / cut from the socket; the callbacks see it under sk_callback_lock's rules: RCU on sk_wq.
 void sock_graft(sock *sk, socket *parent);

@@ -6,6 +6,7 @@
 // tcp_mem[0] nobody is asked; above tcp_mem[1] everybody saves; at tcp_mem[2] only the minimum of a socket goes through.
 
 #include "net/core/sock.h"
+#include "net/core/sock_async.h"
 #include "net/ipv4/tcp.h"
 #include "sched/signal.h"
 
@@ -150,6 +151,8 @@ void sk_stream_write_space(sock *sk)
     if (wq_has_sleeper(wq))
         wake_up_interruptible_sync_poll(&wq->wait, POLLOUT | POLLWRNORM | POLLWRBAND);
     rcu_read_unlock();
+    if (!(sk->sk_shutdown & SEND_SHUTDOWN))
+        sk_wake_async(sk, sock_wake::space, POLL_OUT);
 }
 
 /// Sleep once until woken or `timeo` is over, without the lock, unless `ready` already holds. The condition is read after the task

@@ -2,6 +2,7 @@
 // Payload: the receive queue, what came out of order with its SACK blocks, duplicates, urgent data, FIN, and making room (Linux
 // net/ipv4/tcp_input.c tcp_data_queue; RFC 9293 §3.10.7.4, RFC 2018, RFC 2883, RFC 6093). Socket lock held.
 
+#include "net/core/sock_async.h"
 #include "net/ipv4/tcp_engine.h"
 #include "net/ipv4/tcp_input_ofo.h"
 #include "trace/trace.h"
@@ -110,8 +111,12 @@ void tcp_fin(sock *sk)
         tcp_sk(sk)->rx_opt.num_sacks = 0;
     }
     sk_mem_reclaim(sk);
-    if (!sock_flag(sk, SOCK_DEAD))
-        sk->sk_state_change(sk);
+    if (sock_flag(sk, SOCK_DEAD))
+        return;
+    sk->sk_state_change(sk);
+    // Nothing will come and nothing can be sent any more, or only the former.
+    bool hung_up = sk->sk_shutdown == SHUTDOWN_MASK || sk->sk_state == TCP_CLOSE;
+    sk_wake_async(sk, sock_wake::waitdata, hung_up ? POLL_HUP : POLL_IN);
 }
 
 // --- tcp_data_queue -------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 // The connection's states other than ESTABLISHED (Linux net/ipv4/tcp_input.c tcp_rcv_state_process, tcp_rcv_synsent_state_process;
 // RFC 9293 §3.10.7). Socket lock held; softirq, backlog or prequeue.
 
+#include "net/core/sock_async.h"
 #include "net/ipv4/tcp_engine.h"
 
 static u64 seconds()
@@ -25,8 +26,10 @@ void tcp_finish_connect(sock *sk, sk_buff *skb)
         __tcp_fast_path_on(tp, tp->snd_wnd);
     else
         tp->pred_flags = 0;
-    if (!sock_flag(sk, SOCK_DEAD))
-        sk->sk_state_change(sk);
+    if (sock_flag(sk, SOCK_DEAD))
+        return;
+    sk->sk_state_change(sk);
+    sk_wake_async(sk, sock_wake::io, POLL_OUT);
 }
 
 // --- SYN_SENT ------------------------------------------------------------------------------------------------------------------------------

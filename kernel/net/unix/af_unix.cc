@@ -4,6 +4,7 @@
 #include "net/unix/af_unix.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
+#include "net/core/sock_async.h"
 
 spinlock unix_lock{"unix"};
 int sysctl_max_dgram_qlen = 10;
@@ -50,6 +51,7 @@ static void unix_write_space(sock *sk)
         socket_wq *wq = rcu_dereference(sk->sk_wq);
         if (wq_has_sleeper(wq))
             wake_up_interruptible_sync_poll(&wq->wait, POLLOUT | POLLWRNORM | POLLWRBAND);
+        sk_wake_async(sk, sock_wake::space, POLL_OUT);
     }
     rcu_read_unlock();
 }
@@ -165,8 +167,10 @@ void unix_release_sock(sock *sk, bool embryo)
     wake_up_interruptible_all(&u->peer_wait);
     unix_wake_senders(sk);
     if (r.peer) {
-        if (unix_connection_based(sk))
+        if (unix_connection_based(sk)) {
             r.peer->sk_state_change(r.peer);
+            sk_wake_async(r.peer, sock_wake::waitdata, POLL_HUP);
+        }
         sock_put(r.peer);
     }
     while (sk_buff *skb = skb_dequeue(&sk->sk_receive_queue)) {
