@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Process 1: makes the machine usable with what the kernel has not done by itself (Softnet mounts its own file systems and
-// takes its address from ip=; a stock Linux does neither), starts the servers, keeps a shell on the console, reaps orphans.
+// takes its address from ip=; a stock Linux does neither), starts the servers (udpecho, and what services= on the kernel's
+// command line names), keeps a shell on the console, reaps orphans.
 #include "net_config.h"
 
 #include <dirent.h>
@@ -72,18 +73,22 @@ static void load_modules(void)
     free(names);
 }
 
-/// Bring lo and eth0 up unless the kernel has done it.
-static void configure_network(void)
+/// The kernel's command line; empty if it cannot be read.
+static void read_cmdline(char *text, size_t size)
 {
-    char cmdline[1024] = "";
+    int fd = open("/proc/cmdline", O_RDONLY);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+    text[n > 0 ? n : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
+}
+
+/// Bring lo and eth0 up unless the kernel has done it.
+static void configure_network(const char *cmdline)
+{
     struct in_addr address;
     net_set_up("lo", true);
-    int fd = open("/proc/cmdline", O_RDONLY);
-    if (fd < 0)
-        return;
-    ssize_t n = read(fd, cmdline, sizeof cmdline - 1);
-    close(fd);
-    if (n <= 0 || !strstr(cmdline, "ip="))
+    if (!strstr(cmdline, "ip="))
         return;
     for (int i = 0; i < DEVICE_TRIES; i++) {
         if (net_get_address("eth0", &address) == 0)
@@ -95,34 +100,70 @@ static void configure_network(void)
     net_apply_ip_word(cmdline);
 }
 
-static pid_t start(const char *path, const char *argument)
+/// Run a program: its path, its arguments, NULL.
+static pid_t start(char *const arguments[])
 {
     pid_t pid = fork();
     if (pid == 0) {
-        char *arguments[] = {(char *)path, (char *)argument, NULL};
         char *environment[] = {"PATH=/bin:/test", "HOME=/root", "TERM=vt100", NULL};
-        execve(path, arguments, environment);
-        perror(path);
+        execve(arguments[0], arguments, environment);
+        perror(arguments[0]);
         _exit(127);
     }
     return pid;
 }
 
+/// Servers that services= can name, by Debian's busybox.
+static const struct service {
+    const char *name;
+    char *arguments[4];
+} services[] = {{"telnet", {"/bin/telnetd", "-l", "/bin/ash", NULL}},
+                {"http", {"/bin/httpd", "-h", "/www", NULL}}};
+
+static void start_service(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        if (strlen(services[i].name) == length && strncmp(services[i].name, name, length) == 0) {
+            start(services[i].arguments);
+            return;
+        }
+    }
+    printf("init: no service %.*s\n", (int)length, name);
+}
+
+/// services=NAME,NAME… on the kernel's command line.
+static void start_services(const char *cmdline)
+{
+    const char *list = strstr(cmdline, "services=");
+    if (!list || (list != cmdline && list[-1] != ' '))
+        return;
+    list += strlen("services=");
+    while (*list && *list != ' ' && *list != '\n') {
+        size_t length = strcspn(list, ", \n");
+        if (length)
+            start_service(list, length);
+        list += length + (list[length] == ',');
+    }
+}
+
 int main(void)
 {
+    char cmdline[1024];
     setvbuf(stdout, NULL, _IOLBF, 0);
     mount_file_systems();
     load_modules();
-    configure_network();
+    read_cmdline(cmdline, sizeof cmdline);
+    configure_network(cmdline);
     puts("init: network is up, starting udpecho on port 7");
-    start("/bin/udpecho", "7");
-    pid_t shell = start("/bin/sh", NULL);
+    start((char *[]){"/bin/udpecho", "7", NULL});
+    start_services(cmdline);
+    pid_t shell = start((char *[]){"/bin/sh", NULL});
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, 0);
         if (pid == shell || pid < 0) {
             sleep_ms(100); // a shell that cannot start must not make init spin
-            shell = start("/bin/sh", NULL);
+            shell = start((char *[]){"/bin/sh", NULL});
         }
     }
 }

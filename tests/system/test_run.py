@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -54,6 +55,24 @@ def test_user_net(tmp_path):
         machine.console.type("poweroff\n")
         assert machine.process.wait(20) == 0
     assert pcap.stat().st_size > 24
+
+
+def test_telnet_and_http(tmp_path):
+    """As printed, with nothing to be typed in the guest: a shell on a pseudo terminal, with job control, and a page."""
+    with Running(tmp_path, "--smp", "1") as machine:
+        shell, page = re.search(r"a shell: telnet (\S+ \d+)   a page: curl (\S+)", machine.said()).groups()
+        text = ""
+        for _ in range(100):  # QEMU's NAT takes the connection before telnetd listens, and ends it
+            with subprocess.Popen(["telnet", *shell.split()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+                client.stdin.write(b"tty; sleep 100 &\njobs; kill %1; exit\n")
+                client.stdin.flush()
+                text = client.stdout.read().decode(errors="replace")
+            if "tty" in text:
+                break
+            time.sleep(0.2)
+        assert re.search(r"/dev/pts/\d", text) and re.search(r"\[1\].*sleep 100", text), text
+        done = subprocess.run(["curl", "-sS", "--retry", "20", "--retry-all-errors", "-m", "20", page], capture_output=True, text=True, check=True)
+        assert "<title>Softnet</title>" in done.stdout
 
 
 def test_tap_net(tmp_path):

@@ -7,12 +7,14 @@ from .cpio import Archive
 from .shell import Failed
 
 BUSYBOX = Path("/bin/busybox")
-EMPTY_DIRECTORIES = ["dev", "proc", "sys", "tmp", "etc", "root", "var", "run", "lib"]
+EMPTY_DIRECTORIES = ["dev", "proc", "sys", "tmp", "etc", "root", "var", "run", "lib", "www"]
+APPLETS = ["ash", "httpd", "telnetd"]  # of busybox, by their own names
 FILES = {
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
     "etc/group": "root:x:0:\n",
     "etc/hosts": "127.0.0.1 localhost\n",
     "etc/motd": "Softnet: every step from the wire to recvfrom. Type help.\n",
+    "www/index.html": "<!doctype html><title>Softnet</title><p>Every step from the wire to <code>recvfrom</code>, and back.\n",
 }
 
 
@@ -42,6 +44,8 @@ def build(build_directory, target):
     archive.file("test/pattern.bin", bytes((n * 7 + (n >> 8)) & 0xff for n in range(100_003)))
     if BUSYBOX.exists() and BUSYBOX.stat().st_size > 500_000:
         archive.file("bin/busybox", BUSYBOX.read_bytes(), 0o755)
+        for name in APPLETS:
+            archive.symlink(f"bin/{name}", "busybox")
     data = archive.bytes()
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_bytes() != data:

@@ -15,6 +15,7 @@ from .shell import Failed, main, say
 
 TAP_NAME = "softnet0"
 DEFAULT_MEMORY = "256M"
+SERVICES = "telnet,http"  # that init starts; with --servers nginx has the port of http
 STREAM_PORTS = {23: 2323, 80: 8080, 6379: 16379}  # of the guest: the port of 127.0.0.1 that is forwarded to it, if it is free
 
 
@@ -64,6 +65,7 @@ def use_user_net(machine):
         "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for guest, host in streams.items())
     return [f"UDP echo: 127.0.0.1:{echo}   try: python3 -c \"import socket;s=socket.socket(2,2);s.settimeout(2);"
             f"s.sendto(b'hello',('127.0.0.1',{echo}));print(s.recv(99))\"",
+            f"a shell: telnet 127.0.0.1 {streams[23]}   a page: curl http://127.0.0.1:{streams[80]}/",
             "TCP: " + ", ".join(f"127.0.0.1:{host} is the guest's port {guest}" for guest, host in streams.items()),
             "QEMU's NAT does not pass pings on: use --net tap for ping"]
 
@@ -112,7 +114,8 @@ def start():
     prepare(options)
     machine = Machine(
         kernel=options.kernel or (DEBUG_KERNEL if options.debug else KERNEL), initrd=options.initrd or ROOTFS,
-        smp=options.smp, memory=options.memory, accel=options.accel, nic=options.nic, append=options.append,
+        smp=options.smp, memory=options.memory, accel=options.accel, nic=options.nic,
+        append=f"services={'telnet' if options.servers else SERVICES} {options.append}".strip(),
         pcap=options.pcap or "", serial="mon:stdio" if sys.stdin.isatty() else "stdio")
     hints = use_user_net(machine) if options.net == "user" else use_tap(machine, options.dry_run)
     if options.gdb:
