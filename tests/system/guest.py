@@ -126,6 +126,14 @@ class Guest:
         """Interrupts so far of eth0's queue vectors, all CPUs together."""
         return sum(sum(counts) for name, counts in self.interrupts().items() if name.startswith("eth0-"))
 
+    def cpu_times(self):
+        """/proc/stat as {CPU: {"user": ticks, "system": …, "irq": …, "softirq": …}}."""
+        rows = {}
+        for line in self.cat("/proc/stat").splitlines():
+            if match := re.match(r"cpu(\d+) (.*)", line):
+                rows[int(match.group(1))] = dict(zip("user nice system idle iowait irq softirq".split(), map(int, match.group(2).split())))
+        return rows
+
     def softirqs(self):
         """/proc/softirqs as {"NET_RX": [per CPU], …}."""
         return parse_table(self.cat("/proc/softirqs"))

@@ -295,23 +295,15 @@ def test_r17_r18_cpu_cost_of_reception(guest):
     """/proc/stat: in a flood on one queue, softirq time grows on that queue's CPU and irq time little."""
     quiet(guest)
 
-    def stat():
-        rows = {}
-        for line in guest.cat("/proc/stat").splitlines():
-            words = line.split()
-            if re.fullmatch(r"cpu\d+", words[0] if words else ""):
-                rows[int(words[0][3:])] = dict(zip("user nice system idle iowait irq softirq".split(), map(int, words[1:8])))
-        return rows
-
     with guest.trace("irq_handler_entry") as trace:
         guest.send_frames([guest.frame(b"which", dport=9, sport=9)] * 3, gap=0.05)
     cpu = trace.of("irq_handler_entry", handler="igb_msix_ring")[0]["cpu"]
     frame = bytes(guest.frame(b"x" * 400, dport=9, sport=9))
-    before, interrupts = stat(), guest.interrupts()
+    before, interrupts = guest.cpu_times(), guest.interrupts()
     grown, begin = before, time.monotonic()
     while time.monotonic() - begin < 4 or (grown[cpu]["softirq"] <= 60 and time.monotonic() - begin < 60):
         guest.send_frames([frame] * 500)
-        after = stat()
+        after = guest.cpu_times()
         grown = {n: {name: after[n][name] - before[n][name] for name in after[n]} for n in after}
     assert grown[cpu]["softirq"] > 20, grown
     if slowness() < 2:  # on a busy host a handler waits for QEMU's lock as long as it pleases, and that is time too

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Rows T-05, T-08, T-09, T-11: neighbours, the driver's transmit ring, completion."""
+"""Rows T-05, T-08, T-09, T-11, T-12: neighbours, the driver's transmit ring, completion."""
 
 import re
 import time
@@ -157,3 +157,18 @@ def test_t11_completion_is_net_rx(guest):
         after = guest.softirqs()
     grown = {name: sum(after[name]) - sum(before[name]) for name in ("NET_RX", "NET_TX")}
     assert grown["NET_RX"] >= 20 and grown["NET_TX"] <= grown["NET_RX"] / 10, grown
+
+
+@pytest.mark.row("T-12")
+def test_t12_sending_is_the_callers_time(guest):
+    """/proc/stat: a task that sends as fast as it can spends system time down to the driver's ring; softirq time is what cleans up."""
+    guest.resolve()
+    with guest.udp(9004):
+        before = guest.cpu_times()
+        for _ in range(40):
+            guest.sh(f"sendmany {guest.host_ip} 9004 10000 64", timeout=120)
+            after = guest.cpu_times()
+            spent = {name: sum(after[cpu][name] - before[cpu][name] for cpu in after) for name in ("system", "softirq", "irq")}
+            if spent["system"] > 60:
+                break
+    assert spent["system"] > 60 and spent["system"] > 2 * spent["softirq"], spent
