@@ -2,6 +2,9 @@
 // TCP over a wire that drops, repeats, reorders, delays and damages packets, both ways at the same time, in virtual time (rows of H and
 // T on the data path). The wire is lo with another transmit function: both ends are our stack. Everything follows from the seed.
 //
+// Which options the stacks use follows from the seed's lowest bits: 1 no SACK, 2 no timestamps, 4 no window scaling, 8 Reno, 16 a small
+// receive buffer, 32 segments for an MTU of 576; a seed that is a multiple of 64 has 3.10's defaults.
+//
 //   sim_tcp SEED [BYTES]     one run; exit status 0 when all bytes arrived intact and nothing is left
 //   sim_tcp replay SEED      two runs of a seed must put the same packets on the wire at the same times
 
@@ -27,6 +30,17 @@ struct wire_config {
     u64 delay_ns, jitter_ns;
 };
 wire_config wire;
+
+/// What the seed's lowest bits change in the stacks.
+enum stack_option : u64 {
+    NO_SACK = 1,
+    NO_TIMESTAMPS = 2,
+    NO_SCALING = 4,
+    RENO = 8,
+    SMALL_BUFFER = 16,
+    SMALL_MTU = 32
+};
+u64 stack;
 u64 total = 1 << 20;
 u64 rng_state;
 u64 digest = 14695981039346656037ull;
@@ -132,7 +146,7 @@ void make_wire(void *)
     ops.ndo_start_xmit = sim_xmit;
     mutex_guard g{rtnl_mutex};
     loopback_dev->netdev_ops = &ops;
-    loopback_dev->mtu = 1500;
+    loopback_dev->mtu = stack & SMALL_MTU ? 576 : 1500;
     loopback_dev->features &= ~(NETIF_F_GSO | NETIF_F_TSO);
     HOST_EXPECT(inet_set_ifaddr(loopback_dev, lo, htonl(0xff000000), be32{}) == 0);
     HOST_EXPECT(dev_change_flags(loopback_dev, loopback_dev->flags | IFF_UP) == 0);
@@ -153,7 +167,18 @@ socket *make_socket()
 {
     auto r = sock_create_kern(AF_INET, SOCK_STREAM, 0);
     HOST_EXPECT(r);
+    if (r && (stack & RENO))
+        HOST_EXPECT(tcp_set_congestion_control((*r)->sk, "reno"));
     return r ? *r : nullptr;
+}
+
+void configure()
+{
+    sysctl_tcp_sack = !(stack & NO_SACK);
+    sysctl_tcp_timestamps = !(stack & NO_TIMESTAMPS);
+    sysctl_tcp_window_scaling = !(stack & NO_SCALING);
+    if (stack & SMALL_BUFFER)
+        sysctl_tcp_rmem[1] = sysctl_tcp_rmem[2] = 16384;
 }
 
 void writer(void *arg)
@@ -209,6 +234,7 @@ void reader(void *arg)
 
 void start(void *)
 {
+    configure();
     sockaddr_storage a{};
     *reinterpret_cast<sockaddr_in *>(&a) = {AF_INET, htons(PORT), lo, {}};
     socket *l = make_socket();
@@ -251,6 +277,7 @@ u64 mib(linux_mib f)
 
 int run(u64 seed)
 {
+    stack = seed % 64;
     rng_state = seed * 0x9e3779b97f4a7c15ull + 1;
     rnd();
     wire = {.drop = static_cast<u32>(rnd() % 40),
@@ -271,12 +298,13 @@ int run(u64 seed)
     host_advance_ns(200 * NSEC_PER_SEC); // TIME_WAIT and all timers
     s64 left = tcp_memory_allocated.load();
     HOST_EXPECT(left == 0);
-    printf("seed %lu: %s, %lu bytes each way in %lu.%03lu s, wire drop %u repeat %u reorder %u "
+    printf("seed %lu (options %lx): %s, %lu bytes each way in %lu.%03lu s, wire drop %u repeat %u "
+           "reorder %u "
            "damage %u permille delay %lu ms: %lu "
            "packets, %lu dropped %lu repeated %lu reordered %lu damaged; fast %lu rto %lu dsack "
            "%lu sack %lu tlp %lu undo %lu "
            "pages left %ld digest %016lx\n",
-           seed, done && !host_failures() ? "ok" : "FAILED", total, took / NSEC_PER_SEC,
+           seed, stack, done && !host_failures() ? "ok" : "FAILED", total, took / NSEC_PER_SEC,
            took / NSEC_PER_MSEC % 1000, wire.drop, wire.repeat, wire.reorder, wire.damage,
            wire.delay_ns / NSEC_PER_MSEC, packets, dropped, repeated, reordered, damaged,
            mib(LINUX_MIB_TCPFastRetrans), mib(LINUX_MIB_TCPTimeouts), mib(LINUX_MIB_TCPDSACKRecv),
