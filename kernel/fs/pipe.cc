@@ -268,21 +268,22 @@ void pipe_release(inode *i, file *f)
 }
 
 /// Wait until the other end of a FIFO was opened once more than `seen` says. 0 or -ERESTARTSYS.
-[[gnu::noinline]] int wait_for_partner(pipe_inode_info *p, const u32 *opens, u32 seen,
-                                       const unsigned *present)
+[[gnu::noinline]] int wait_for_partner(pipe_inode_info *p, const u32 *opens, u32 seen)
 {
-    return wait_event_interruptible(&p->wait, read_once(*present) || read_once(*opens) != seen);
+    return wait_event_interruptible(&p->wait, read_once(*opens) != seen);
 }
 
 /// Count the new end, and wait for the other as fifo(7) says. A pipe opened through /proc/<pid>/fd waits for nobody.
 result<void> connect_fifo(pipe_inode_info *p, file *f, bool anonymous)
 {
     u32 r_seen, w_seen;
+    bool met; // the other end is open now; it may be closed again before we look once more
     bool nonblock = f->f_flags & O_NONBLOCK;
     {
         mutex_guard g{p->lock};
         r_seen = p->r_opens;
         w_seen = p->w_opens;
+        met = reads(f) ? p->writers : p->readers;
         if (!anonymous && writes(f) && !reads(f) && nonblock && !p->readers)
             return error{ENXIO};
         p->r_opens += reads(f);
@@ -291,13 +292,13 @@ result<void> connect_fifo(pipe_inode_info *p, file *f, bool anonymous)
         p->writers += writes(f);
     }
     wake_up_all(&p->wait);
-    if (anonymous)
+    if (anonymous || met)
         return {};
     int err = 0;
     if (reads(f) && !writes(f) && !nonblock)
-        err = wait_for_partner(p, &p->w_opens, w_seen, &p->writers);
+        err = wait_for_partner(p, &p->w_opens, w_seen);
     else if (writes(f) && !reads(f))
-        err = wait_for_partner(p, &p->r_opens, r_seen, &p->readers);
+        err = wait_for_partner(p, &p->r_opens, r_seen);
     if (err)
         drop_end(p, f);
     return err ? result<void>{error{ERESTARTSYS}} : result<void>{};
