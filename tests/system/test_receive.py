@@ -7,7 +7,6 @@ import time
 import pytest
 from scapy.all import ARP, Ether
 
-from guest import slowness
 
 RECEIVE_EVENTS = ("irq_* softirq_* napi_* net_rx_time_squeeze igb_* netif_receive_skb ip_rcv ip_local_deliver arp_rcv udp_* "
                   "sock_* skb_* wake_func sched_wakeup sched_switch sched_sleep ksoftirqd_run consume_skb kfree_skb alloc_skb "
