@@ -110,6 +110,7 @@ fown_struct *need_owner(file *f)
         kdelete(fresh);
     return f->f_owner;
 }
+
 /// Whether there is a task, or for F_OWNER_PGRP a group, of this number.
 bool owner_exists(s32 type, s32 pid)
 {

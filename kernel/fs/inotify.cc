@@ -361,7 +361,7 @@ result<int> do_inotify_init(u32 flags)
 
 namespace
 {
-/// The instance's watch of the inode gets another mask; null: there is none. Lock held.
+/// The instance's watch of the inode; null: there is none. Lock held.
 inotify_mark *find_mark(const inotify_group *g, const inode *i)
 {
     for (inotify_mark *m = i->i_marks; m; m = m->next)
@@ -370,6 +370,7 @@ inotify_mark *find_mark(const inotify_group *g, const inode *i)
     return nullptr;
 }
 
+/// The number of the instance's watch of the inode: one that is there gets the new mask, else *fresh is used up. EEXIST, ENOSPC.
 result<int> change_or_add(inotify_group *g, inode *i, u32 mask, inotify_mark **fresh)
 {
     u32 kept = mask & (IN_ALL_EVENTS | IN_EXCL_UNLINK | IN_ONESHOT);
@@ -401,10 +402,8 @@ result<int> do_inotify_add_watch(int fd, const char *name, u32 mask)
 {
     if (!(mask & ALL_BITS))
         return error{EINVAL};
-    file_ptr f = TRY(fget(fd));
+    file_ptr f = TRY(inotify_file(fd));
     if ((mask & IN_MASK_ADD) && (mask & IN_MASK_CREATE))
-        return error{EINVAL};
-    if (f->f_op != &inotify_fops)
         return error{EINVAL};
     u32 how =
         (mask & IN_DONT_FOLLOW ? 0 : LOOKUP_FOLLOW) | (mask & IN_ONLYDIR ? LOOKUP_DIRECTORY : 0);

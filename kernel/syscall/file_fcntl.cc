@@ -19,10 +19,7 @@ result<int> dup_from(u32 fd, u64 from, u32 flags)
     fd_install(copy, f.release());
     return copy;
 }
-} // namespace
 
-namespace
-{
 /// As fcntl(2) passes it.
 struct flock_abi {
     s16 type, whence;
@@ -112,10 +109,7 @@ result<void> set_lock(u32 fd, file *f, user_ptr<flock_abi> arg, lock_kind kind, 
     }
     return {};
 }
-} // namespace
 
-namespace
-{
 enum fcntl_cmd : u32 {
     F_DUPFD = 0,
     F_GETFD = 1,

@@ -94,6 +94,19 @@ def in_guest(kind, directory, name, cases, read):
     return found, text, trouble
 
 
+def twice(kind, directory, name, cases, read):
+    """As in_guest; a command with a failure runs once more in another boot, and what passes once passes. For programs that race by
+    their own text: ash-psubst/bash_procsub reads a file without waiting for the tee that is to write it."""
+    found, text, trouble = in_guest(kind, directory, name, cases, read)
+    again = [case for case in cases if not all(ok for key, ok in found.items() if key.startswith(f"{case.name}/"))]
+    if again:
+        print(f"{name}: once more: {[case.name for case in again]}")
+        second, more, also = in_guest(kind, directory, name, again, read)
+        found.update({key: ok or found.get(key, False) for key, ok in second.items()})
+        text, trouble = text + more, trouble + also
+    return found, text, trouble
+
+
 def judge_kselftest(kind, directory):
     """Standalone kselftests, one after the other."""
     cases = [Case(name, ("/bin/busybox", "sh", "-c", f"cd /kselftest/{name.rpartition('/')[0]} && exec ./{name.rpartition('/')[2]}"),
@@ -104,7 +117,7 @@ def judge_kselftest(kind, directory):
 def judge_ash(kind, directory):
     """busybox's ash tests, a directory at a time."""
     cases = [Case(name, ("/bin/busybox", "sh", "/judge/ash_judge.sh", name), 300) for name in ASH]
-    return in_guest(kind, directory, "ash", cases, lambda name, result: said(result.output))
+    return twice(kind, directory, "ash", cases, lambda name, result: said(result.output))
 
 
 def judge_python(kind, directory):

@@ -323,8 +323,6 @@ void sk_stop_timer(sock *sk, timer_list *t);
 /// A child of a listening sock: a new sock of its protocol with its SOL_SOCKET options and callbacks, without socket, returned
 /// with slock held and two references (the caller's, and that of the queue it will wait in); null: no memory. [S]
 sock *sk_clone_lock(const sock *sk, gfp flags);
-/// SIGURG to the owner of the socket's file; net/core/sock_async.cc. [P S]
-void sk_send_sigurg(sock *sk);
 /// Tie to / cut from the socket; the callbacks see it under sk_callback_lock's rules: RCU on sk_wq.
 void sock_graft(sock *sk, socket *parent);
 void sock_orphan(sock *sk);

@@ -16,5 +16,7 @@ inline void sk_wake_async(sock *sk, sock_wake how, int reason)
     if (read_once(sk->sk_fasync)) [[unlikely]]
         __sk_wake_async(sk, how, reason);
 }
+/// SIGURG to the owner of the socket's file. [P S]
+void sk_send_sigurg(sock *sk);
 /// The fasync method of socket files. [P]
 result<void> sock_fasync(int fd, file *f, bool on);

@@ -144,8 +144,6 @@ static void sockstat_show(seq_file *m)
     seq_printf(m, "FRAG: inuse %u memory %u\n", ip_frag_nqueues(), ip_frag_mem());
 }
 
-void inet_diag_netlink_init();
-
 int inet_diag_init()
 {
     inet_diag_netlink_init();

@@ -101,6 +101,8 @@ bool ip_mc_sf_allow(const inet_sock *inet, be32 group, be32 source, u32 dif);
 void ip_mc_drop_socket(inet_sock *inet);
 /// Dumps of all sockets: /sys/kernel/debug/net/sockets, /proc/net/sockstat. Boot.
 int inet_diag_init();
+/// TCP and UDP for NETLINK_SOCK_DIAG (inet_diag_netlink.cc). Boot.
+void inet_diag_netlink_init();
 /// IP_ADD_MEMBERSHIP / IP_DROP_MEMBERSHIP: ENODEV, EINVAL, EADDRINUSE, EADDRNOTAVAIL, ENOBUFS, ENOMEM. Socket lock held. [P]
 result<void> ip_mc_join_group(inet_sock *inet, be32 group, be32 local, u32 ifindex);
 result<void> ip_mc_leave_group(inet_sock *inet, be32 group, be32 local, u32 ifindex);

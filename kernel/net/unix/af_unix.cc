@@ -128,7 +128,7 @@ errno_t unix_wait_for_peer(sock *other, s64 *timeo)
         unix_recvq_full(other) && !signal_pending())
         *timeo = schedule_timeout(*timeo);
     finish_wait(&u->peer_wait, &wait);
-    return signal_pending() ? static_cast<errno_t>(sock_intr_errno(*timeo)) : errno_t{};
+    return signal_pending() ? sock_intr_errno(*timeo) : errno_t{};
 }
 
 // --- The end -------------------------------------------------------------------------------------------------------------------
