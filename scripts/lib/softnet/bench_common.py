@@ -6,6 +6,7 @@ import os
 import re
 import select
 import socket
+import statistics
 import struct
 import subprocess
 import tempfile
@@ -24,6 +25,7 @@ LOGS = BUILD / "bench"
 SOURCES = ROOT / "tests" / "bench"
 PING_EVERY = 0.005
 BOOT_LIMIT = 120
+COUNTED = 3  # repetitions of what is counted, not timed
 
 
 class Table:
@@ -64,6 +66,26 @@ def written(figure):
     if figure is None:
         return "-"
     return f"{figure:,.{1 if abs(figure) >= 10 or not figure else 3}f}"
+
+
+def in_turn(sides, load, repetitions):
+    """What load(side) gives, a dict of figures: of each name and side the median, the sides being measured in turn and each first as
+    often as the other: {name: {side's name: median}}."""
+    found = {}
+    for number in range(repetitions):
+        for name in list(sides)[::-1 if number % 2 else 1]:
+            for unit, figure in load(sides[name]).items():
+                found.setdefault(unit, {}).setdefault(name, []).append(figure)
+    return {unit: {name: statistics.median(figures) for name, figures in row.items()} for unit, row in found.items()}
+
+
+def medians(table, sides, cases, repetitions):
+    """Into the table what each case, {name: load}, gives in_turn()."""
+    for case, load in cases.items():
+        say(f"bench: {case}")
+        for unit, row in in_turn(sides, load, repetitions).items():
+            for side, figure in row.items():
+                table.note(f"{case}: {unit}", side, figure)
 
 
 def qemu_version():

@@ -9,14 +9,13 @@ those of the driver's queues, which count a segmented packet as its segments).""
 import contextlib
 import re
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 from . import netns
-from .bench_common import LOGS, Table, compile_client, qemu_version, real_time
+from .bench_common import LOGS, Table, compile_client, medians, qemu_version, real_time
 from .paths import ROOT
 from .shell import run, say
 
@@ -118,7 +117,6 @@ def over(backend, client, repetitions, seconds, priority):
     """The table of one backend."""
     table = Table(f"\n{qemu_version()}, TCG, Debian's Linux, 1 CPU, over {BACKENDS[backend]}\n"
                   f"medians of {repetitions} repetitions of {seconds:g} s in turn, {priority}", NICS)
-    found = {}
     with contextlib.ExitStack() as stack:
         guests = {}
         for nic in NICS:
@@ -126,14 +124,8 @@ def over(backend, client, repetitions, seconds, priority):
             guests[nic] = stack.enter_context(contextlib.closing(BenchGuest(nic, backend)))
             guests[nic].resolve()
             stack.enter_context(guests[nic].iperf_server())
-        for case in CASES:
-            say(f"bench: {case}")
-            for number in range(repetitions):
-                for nic in NICS[::-1] if number % 2 else NICS:
-                    for unit, figure in measure_once(guests[nic], case, client, seconds).items():
-                        found.setdefault((f"{case}: {unit}", nic), []).append(figure)
-    for (name, nic), figures in found.items():
-        table.note(name, nic, statistics.median(figures))
+        cases = {case: lambda guest, case=case: measure_once(guest, case, client, seconds) for case in CASES}
+        medians(table, guests, cases, repetitions)
     return table
 
 

@@ -6,15 +6,13 @@ costs in instructions is counted by two more guests under a TCG plugin."""
 import contextlib
 import csv
 import re
-import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 from . import netns, servers
-from .bench_common import LOGS, Table, compile_counter, qemu_version, real_time
-from .bench_tcp_nic import COUNTED, in_turn, medians
+from .bench_common import COUNTED, LOGS, Table, compile_counter, medians, qemu_version, real_time
 from .build import build
 from .paths import KERNEL, LINUX_KERNEL, ROOT
 from .qemu import Machine
@@ -31,7 +29,6 @@ LOADS = {"20 connections": (["-c", "20"], 20_000), "1,000 connections": (["-c", 
          "20 connections, 16 at a time": (["-c", "20", "-P", "16"], 100_000)}
 COUNTED_PART = 4  # of the requests, where instructions are counted
 PAGE_CONNECTIONS = 20
-UNITS = ("requests/s", "p50, ms", "p99, ms")
 
 
 class ServerGuest(Guest):
@@ -52,29 +49,32 @@ class ServerGuest(Guest):
         """Executed so far by all CPUs."""
         return int.from_bytes(self.counter.read_bytes()[:8], "little")
 
-    def redis(self, test, load, part=1):
-        """redis-benchmark: (requests/s, p50 in ms, p99 in ms, instructions per request or None)."""
+    def redis(self, test, load):
+        """redis-benchmark: {unit: figure}; with the counter fewer requests, and only instructions."""
         words, requests = LOADS[load]
-        before = self.instructions() if self.counter else 0
-        done = run(["redis-benchmark", "-h", self.ip, "--csv", "-t", test, "-n", requests // part, *words], "redis-benchmark",
+        requests //= COUNTED_PART if self.counter else 1
+        before = self.counter and self.instructions()
+        done = run(["redis-benchmark", "-h", self.ip, "--csv", "-t", test, "-n", requests, *words], "redis-benchmark",
                    capture_output=True, text=True)
+        if self.counter:
+            return {"instructions": (self.instructions() - before) / requests}
         found = list(csv.DictReader(done.stdout.splitlines()))[-1]
-        cost = (self.instructions() - before) / (requests // part) if self.counter else None
-        return float(found["rps"]), float(found["p50_latency_ms"]), float(found["p99_latency_ms"]), cost
+        return {"requests/s": float(found["rps"]), "p50, ms": float(found["p50_latency_ms"]), "p99, ms": float(found["p99_latency_ms"])}
 
     def page(self, seconds):
-        """wrk: the same of nginx's small page."""
-        before = self.instructions() if self.counter else 0
-        done = run(["wrk", "-t", "1", "-c", PAGE_CONNECTIONS, "-d", seconds, "--latency", "--timeout", "60", f"http://{self.ip}/"], "wrk",
-                   capture_output=True, text=True)
+        """wrk: the same of nginx's small page; with the counter for one second."""
+        before = self.counter and self.instructions()
+        done = run(["wrk", "-t", "1", "-c", PAGE_CONNECTIONS, "-d", 1 if self.counter else seconds, "--latency", "--timeout", "60",
+                    f"http://{self.ip}/"], "wrk", capture_output=True, text=True)
         if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
             raise Failed(f"wrk has met errors:\n{done.stdout}")
+        if self.counter:
+            return {"instructions": (self.instructions() - before) / int(re.search(r"(\d+) requests in", done.stdout).group(1))}
         units = {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}
         latency = {share: float(figure) * units[unit]
                    for share, figure, unit in re.findall(r"^ +(50|99)% +([\d.]+)(us|ms|s|m)$", done.stdout, re.M)}
-        requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
-        cost = (self.instructions() - before) / requests if self.counter else None
-        return float(re.search(r"Requests/sec: +([\d.]+)", done.stdout).group(1)), latency["50"], latency["99"], cost
+        return {"requests/s": float(re.search(r"Requests/sec: +([\d.]+)", done.stdout).group(1)), "p50, ms": latency["50"],
+                "p99, ms": latency["99"]}
 
 
 @contextlib.contextmanager
@@ -96,19 +96,11 @@ def running(smp, plugin=None):
         yield guests
 
 
-def timed(seconds):
-    """What is measured by the clock: {name: function of a guest that gives (requests/s, p50, p99, …)}."""
+def loads(seconds):
+    """{name: function of a guest that gives {unit: figure}}."""
     cases = {f"Redis {test.upper()}, {load}": lambda guest, test=test, load=load: guest.redis(test, load)
              for load in LOADS for test in ("get", "set")}
     cases[f"nginx, small page, {PAGE_CONNECTIONS} connections"] = lambda guest: guest.page(seconds)
-    return cases
-
-
-def counted():
-    """What is counted in instructions: {name: function of a guest}."""
-    cases = {f"Redis {test.upper()}, {load}: instructions": lambda guest, test=test, load=load: guest.redis(test, load, COUNTED_PART)[3]
-             for load in LOADS for test in ("get", "set")}
-    cases[f"nginx, small page, {PAGE_CONNECTIONS} connections: instructions"] = lambda guest: guest.page(1)[3]
     return cases
 
 
@@ -123,12 +115,8 @@ def measure(options):
     rates = Table(f"{heading}: Debian's redis-server and nginx\n"
                   f"medians of {options.repetitions} repetitions in turn, {priority}", list(KERNELS))
     with running(options.smp) as guests:
-        for name, load in timed(options.seconds).items():
-            say(f"bench: {name}")
-            for kernel, figures in in_turn(guests, load, options.repetitions).items():
-                for unit, column in zip(UNITS, zip(*figures)):
-                    rates.note(f"{name}: {unit}", kernel, statistics.median(column))
+        medians(rates, guests, loads(options.seconds), options.repetitions)
     costs = Table(f"{heading}: guest instructions per request, all CPUs; medians of {COUNTED}", list(KERNELS))
     with running(options.smp, plugin) as guests:
-        medians(costs, guests, counted(), COUNTED)
+        medians(costs, guests, loads(options.seconds), COUNTED)
     return [rates, costs]

@@ -6,14 +6,13 @@ same for two NICs). What is counted is counted by two more guests under a TCG pl
 
 import contextlib
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from . import netns
-from .bench_common import LOGS, Table, compile_client, compile_counter, qemu_version, real_time
+from .bench_common import COUNTED, LOGS, Table, compile_client, compile_counter, medians, qemu_version, real_time
 from .paths import KERNEL, LINUX_INITRD, LINUX_KERNEL, ROOT, ROOTFS
 from .qemu import Machine
 from .shell import run, say
@@ -26,7 +25,6 @@ KERNELS = {"Softnet": (KERNEL, ROOTFS), "Linux": (LINUX_KERNEL, LINUX_INITRD)}
 SIZE = 64
 ECHO_PORT = 5007
 MBYTE = 1 << 20
-COUNTED = 3  # repetitions of what is counted
 
 
 class TcpGuest(Guest):
@@ -85,59 +83,45 @@ def running(nic, smp, plugin=None):
 
 
 def rates(client, seconds):
-    """What is measured by the clock: {name: function of a guest}."""
-    def rate(what):
+    """What is measured by the clock: {name: function of a guest that gives {unit: figure}}."""
+    def stream(run_once, *words):
+        return lambda guest: {"Mbit/s": arrived(run_once(guest, "-t", seconds, *words))[1]}
+
+    def rounds(what):
         def load(guest):
             count, taken, _ = guest.rounds(client, what, seconds)
-            return count / taken
+            return {"/s": count / taken}
         return load
     return {
-        "iperf3 to the guest's server, Mbit/s": lambda guest: arrived(guest.iperf("-t", seconds))[1],
-        "iperf3 from the guest's server, Mbit/s": lambda guest: arrived(guest.iperf("-t", seconds, "-R"))[1],
-        "iperf3 from the guest's client, Mbit/s": lambda guest: arrived(guest.own_iperf("-t", seconds))[1],
-        "iperf3 to the guest's client, Mbit/s": lambda guest: arrived(guest.own_iperf("-t", seconds, "-R"))[1],
-        f"round trips of {SIZE} bytes, one at a time, /s": rate("rounds"),
-        "connections opened, accepted, used, closed, /s": rate("connects"),
+        "iperf3 to the guest's server": stream(TcpGuest.iperf),
+        "iperf3 from the guest's server": stream(TcpGuest.iperf, "-R"),
+        "iperf3 from the guest's client": stream(TcpGuest.own_iperf),
+        "iperf3 to the guest's client": stream(TcpGuest.own_iperf, "-R"),
+        f"round trips of {SIZE} bytes, one at a time": rounds("rounds"),
+        "connections opened, accepted, used, closed": rounds("connects"),
     }
 
 
 def costs(client, seconds):
-    """What is counted in instructions: {name: function of a guest}."""
-    def per_mbyte(*words):
+    """What is counted: the same in instructions."""
+    def stream(*words):
         def load(guest):
             before = guest.instructions()
             count, _ = arrived(guest.iperf("-t", seconds, *words))
-            return (guest.instructions() - before) / (count / MBYTE)
+            return {"instructions": (guest.instructions() - before) / (count / MBYTE)}
         return load
 
-    def per_round(what):
+    def rounds(what):
         def load(guest):
             count, _, instructions = guest.rounds(client, what, seconds)
-            return instructions / count
+            return {"instructions": instructions / count}
         return load
     return {
-        "instructions per MByte to the guest": per_mbyte(),
-        "instructions per MByte from the guest": per_mbyte("-R"),
-        "instructions per round trip": per_round("rounds"),
-        "instructions per connection": per_round("connects"),
+        "a MByte to the guest": stream(),
+        "a MByte from the guest": stream("-R"),
+        "a round trip": rounds("rounds"),
+        "a connection": rounds("connects"),
     }
-
-
-def in_turn(guests, load, repetitions):
-    """What load(guest) gives, both guests in turn, each first as often as the other: {kernel: [figure, …]}."""
-    found = {kernel: [] for kernel in guests}
-    for number in range(repetitions):
-        for kernel in list(guests)[::-1 if number % 2 else 1]:
-            found[kernel].append(load(guests[kernel]))
-    return found
-
-
-def medians(table, guests, cases, repetitions):
-    """The medians of each case into the table."""
-    for name, load in cases.items():
-        say(f"bench: {name}")
-        for kernel, figures in in_turn(guests, load, repetitions).items():
-            table.note(name, kernel, statistics.median(figures))
 
 
 def measure(options):
