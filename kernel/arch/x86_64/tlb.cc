@@ -12,14 +12,14 @@ namespace
 {
 constexpr u64 FLUSH_ALL_ABOVE = 32; // pages
 
-/// What the CPUs in `waiting` have to do.
+/// What other CPUs are asked to do.
 struct request {
-    u64 start, end;
-    arch_pgd drop; // leave these tables; 0: flush [start,end)
-    bool kernel;
-    std::atomic<u32> waiting;
+    u64 start = 0, end = 0;
+    bool kernel = false;
+    arch_pgd drop = 0; // leave these tables; 0: flush [start,end)
 };
-request req;
+constinit request req;
+std::atomic<u32> waiting; // who has not done it yet
 spinlock shoot_lock{"tlb_shoot"};
 
 void flush_all(bool global)
@@ -50,17 +50,17 @@ void leave(arch_pgd pgd)
         arch_activate_mm(nullptr);
 }
 
-/// Let every CPU in `mask` but this one do `req`, which the caller has filled in. shoot_lock held,
-/// IRQs on.
-void shoot(u32 mask)
+/// Let every CPU in `mask`, which are others than this one, do `what`, and wait until all have. IRQs on.
+void shoot(u32 mask, const request &what)
 {
-    mask &= ~(1u << smp_processor_id());
     if (!mask)
-        return;
-    req.waiting.store(mask, std::memory_order_seq_cst);
+        return; // mostly: nobody needs to wait for the lock
+    spin_guard<plain> g{shoot_lock};
+    req = what;
+    waiting.store(mask, std::memory_order_seq_cst);
     for (u32 m = mask; m; m &= m - 1)
         apic_send(x86_cpus[__builtin_ctz(m)].apic_id, VECTOR_TLB);
-    while (req.waiting.load(std::memory_order_acquire))
+    while (waiting.load(std::memory_order_acquire))
         cpu_relax();
 }
 
@@ -76,13 +76,13 @@ u32 others_online()
 
 void tlb_handle_ipi()
 {
-    if (!(req.waiting.load(std::memory_order_acquire) >> smp_processor_id() & 1))
+    if (!(waiting.load(std::memory_order_acquire) >> smp_processor_id() & 1))
         return;
     if (req.drop)
         leave(req.drop);
     else
         flush_local(req.start, req.end, req.kernel);
-    req.waiting.fetch_and(~(1u << smp_processor_id()), std::memory_order_release);
+    waiting.fetch_and(~(1u << smp_processor_id()), std::memory_order_release);
 }
 
 void arch_flush_tlb(mm_struct *mm, u64 start, u64 end)
@@ -92,29 +92,14 @@ void arch_flush_tlb(mm_struct *mm, u64 start, u64 end)
     smp_mb();
     if (this_x86_cpu()->active_mm == mm)
         flush_local(start, end, false);
-    u32 mask = mm->cpus.load(std::memory_order_seq_cst) & ~(1u << smp_processor_id());
-    if (!mask)
-        return;
-    spin_guard<plain> g{shoot_lock};
-    req.start = start;
-    req.end = end;
-    req.drop = 0;
-    req.kernel = false;
-    shoot(mask);
+    shoot(mm->cpus.load(std::memory_order_seq_cst) & ~(1u << smp_processor_id()),
+          {.start = start, .end = end});
 }
 
 void arch_flush_tlb_kernel(u64 start, u64 end)
 {
     flush_local(start, end, true);
-    u32 mask = others_online();
-    if (!mask)
-        return;
-    spin_guard<plain> g{shoot_lock};
-    req.start = start;
-    req.end = end;
-    req.drop = 0;
-    req.kernel = true;
-    shoot(mask);
+    shoot(others_online(), {.start = start, .end = end, .kernel = true});
 }
 
 void tlb_drop_pgd(arch_pgd pgd)
@@ -127,11 +112,7 @@ void tlb_drop_pgd(arch_pgd pgd)
     for (u32 m = others_online(); m; m &= m - 1)
         if (read_once(x86_cpus[__builtin_ctz(m)].active_pgd) == pgd)
             mask |= m & -m;
-    if (!mask)
-        return;
-    spin_guard<plain> g{shoot_lock};
-    req.drop = pgd;
-    shoot(mask);
+    shoot(mask, {.drop = pgd});
 }
 
 void arch_activate_mm(mm_struct *mm)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text files of /proc/<pid> that show what a process was started with and how the kernel judges it: environ, auxv, io,
+// Text files of /proc/<pid> that show what a process was started with and how the kernel judges it: cmdline, environ, auxv, io,
 // oom_score, oom_score_adj, oom_adj, personality; and writing comm. Linux: fs/proc/base.c. Process context.
 
 #include "fs/proc/internal.h"
@@ -67,6 +67,14 @@ int set_score_adj(task_struct *t, int value)
     return 0;
 }
 } // namespace
+
+void show_pid_cmdline(seq_file *m, task_struct *t)
+{
+    if (mm_struct *mm = get_task_mm(t)) {
+        show_memory(m, mm, mm->arg_start, min(mm->arg_end, mm->arg_start + PAGE_SIZE));
+        mm_put(mm);
+    }
+}
 
 void show_pid_environ(seq_file *m, task_struct *t)
 {

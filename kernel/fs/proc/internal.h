@@ -49,7 +49,6 @@ extern u32 (*tty_device_number)(void *tty);
 void show_pid_stat(seq_file *m, task_struct *t);
 void show_pid_status(seq_file *m, task_struct *t);
 void show_pid_statm(seq_file *m, task_struct *t);
-void show_pid_cmdline(seq_file *m, task_struct *t);
 void show_pid_maps(seq_file *m, task_struct *t);
 /// One area as copied out of an mm; `f` has a reference.
 struct area_copy {
@@ -63,6 +62,7 @@ void show_area(seq_file *m, const area_copy &a, const mm_struct *mm, const path 
 void show_pid_smaps(seq_file *m, task_struct *t);
 void show_memory_sizes(seq_file *m, task_struct *t);
 // base_text.cc
+void show_pid_cmdline(seq_file *m, task_struct *t);
 struct io_counts {
     u64 rchar = 0, wchar = 0, syscr = 0, syscw = 0;
 };

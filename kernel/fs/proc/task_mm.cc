@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// /proc/<pid>/cmdline and maps. Linux: fs/proc/base.c, task_mmu.c. Process context.
+// /proc/<pid>/maps. Linux: fs/proc/task_mmu.c. Process context.
 // Locks: the mm's lock only while areas are copied; names of files are made afterwards, as that needs the tree lock.
 
 #include "fs/namei.h"
@@ -7,23 +7,6 @@
 #include "lib/string.h"
 #include "mm/mm.h"
 #include "mm/vmalloc.h"
-
-void show_pid_cmdline(seq_file *m, task_struct *t)
-{
-    mm_struct *mm = get_task_mm(t);
-    if (!mm)
-        return;
-    u64 at = mm->arg_start, end = min(mm->arg_end, at + PAGE_SIZE);
-    char part[256];
-    while (at < end) {
-        size_t n = mm_read(mm, at, part, min<u64>(sizeof part, end - at));
-        if (!n)
-            break;
-        seq_write(m, part, n);
-        at += n;
-    }
-    mm_put(mm);
-}
 
 namespace
 {
