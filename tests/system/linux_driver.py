@@ -99,7 +99,7 @@ def fetch(guest, address=None):
     """/test/pattern.bin from the guest's httpd, which is started if it does not run."""
     if "httpd" not in guest.sh("busybox ps"):
         guest.sh("busybox httpd -p 80 -h /test")
-    with socket.create_connection((address or guest.ip, 80), timeout=20) as sock:
+    with socket.create_connection((address or guest.ip, 80), timeout=60) as sock:
         sock.sendall(b"GET /pattern.bin HTTP/1.0\r\n\r\n")
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
     assert re.match(rb"HTTP/1.\d 200 ", answer), answer[:100]
@@ -123,7 +123,7 @@ def connect(guest, port):
     """A TCP connection, as soon as somebody listens."""
     for _ in range(100):
         with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection((guest.ip, port), timeout=20)
+            return socket.create_connection((guest.ip, port), timeout=60)
         time.sleep(0.1)
     raise AssertionError(f"nobody listens on port {port}")
 
@@ -275,7 +275,7 @@ class LinuxGuest(Guest):
     def qmp(self, command, **arguments):
         """Run a QMP command; returns what it returns."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(20)
+            sock.settimeout(60)
             sock.connect(str(self.qmp_path))
             stream = sock.makefile("rw")
             stream.readline()  # the greeting
@@ -431,7 +431,7 @@ class Stream:
         self.job = self.guest.background(f"busybox nc -l -p {self.port} -e busybox cat")
         self.job.__enter__()
         self.sock = connect(self.guest, self.port)
-        self.sock.settimeout(20)
+        self.sock.settimeout(120)  # frames that a change loses come after a retransmission, whose timer doubles
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         self.goes_on()
@@ -452,7 +452,7 @@ class Stream:
         except (OSError, AssertionError) as error:
             self.error = error
 
-    def goes_on(self, timeout=60):
+    def goes_on(self, timeout=180):
         """Wait for one whole round that begins now."""
         wanted, deadline = self.rounds + 2, time.monotonic() + timeout
         while self.rounds < wanted:
