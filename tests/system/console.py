@@ -6,6 +6,8 @@ import re
 import threading
 import time
 
+from patience import PATIENCE
+
 
 class ConsoleError(AssertionError):
     """The guest did not answer, died, or panicked."""
@@ -13,7 +15,8 @@ class ConsoleError(AssertionError):
 
 LOG_LINE = re.compile(r"^\[ *\d+\.\d{6}\] .*\n", re.M)
 PROMPT = "softnet# "
-PANIC = re.compile(r"Kernel panic|BUG:|BUG at |WARNING: |lockdep:|Oops:")
+COMPLAINT = r"(?:Kernel panic|BUG|WARNING: |lockdep:|Oops:)"  # how a line of the kernel's begins that says that it is in trouble
+PANIC = re.compile(rf"\[ *\d+\.\d{{6}}\] {COMPLAINT}")  # on the console, where programs write, too
 
 
 class Console:
@@ -52,7 +55,7 @@ class Console:
         with self.changed:
             return len(self.text)
 
-    def wait_for(self, pattern, timeout=30, since=0):
+    def wait_for(self, pattern, timeout=PATIENCE, since=0):
         """Wait until whole lines of the output from `since` on match; returns the match."""
         compiled = re.compile(pattern, re.M)
         deadline = time.monotonic() + timeout
@@ -75,19 +78,16 @@ class Console:
         except (BrokenPipeError, OSError) as error:
             raise ConsoleError(f"QEMU has ended; the console ends with\n{self.text[-2000:]}") from error
 
-    def command(self, line, timeout=30):
+    def command(self, line, timeout=PATIENCE):
         """Type a command, return (exit status, output)."""
         self.commands += 1
-        mark = f"__done{self.commands}"
-        begin = self.position()
-        self.type(f"{line}; echo {mark} $?\n")
-        found = self.wait_for(rf"^(.*?){mark} (\d+)\n", timeout, begin)
-        output = self.text[begin:found.start()] + found.group(1)
-        echoed = output.find(f"echo {mark} $?")
-        if echoed >= 0:
-            output = output[output.find("\n", echoed) + 1:] if "\n" in output[echoed:] else ""
+        begin, done = f"__begin{self.commands}", f"__done{self.commands}"
+        since = self.position()
+        self.type(f"echo {begin}; {line}; echo {done} $?\n")  # what the terminal echoes has other characters behind these words
+        found = self.wait_for(rf"{done} (\d+)\n", timeout, since)
+        output = self.text[self.text.index(f"{begin}\n", since) + len(begin) + 1:found.start()]
         output = output.replace(PROMPT + "\n", "")  # typed before the prompt was printed
-        return int(found.group(2)), LOG_LINE.sub("", output)  # the kernel's own messages are in .text
+        return int(found.group(1)), LOG_LINE.sub("", output)  # the kernel's own messages are in .text
 
     def trouble(self):
         """The first line that says the kernel itself is in trouble, or None."""

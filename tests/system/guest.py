@@ -6,24 +6,27 @@ import itertools
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 
-from scapy.all import ARP, IP, UDP, AsyncSniffer, Ether, conf, rdpcap
+from scapy.all import ARP, ICMP, IP, UDP, Ether, conf, rdpcap
 
 from console import Console, ConsoleError
 from parsers import key_values, parse_snmp, parse_table, parse_trace
+from patience import PATIENCE, until
 from softnet import netns
 from softnet.qemu import Machine
 
 _numbers = itertools.count(1)
 conf.verb = 0
 TRACING = "/sys/kernel/debug/tracing"
+PCAP_HEAD = 24  # bytes before the first frame of a capture
+SO_RCVBUFFORCE = 33  # SO_RCVBUF beyond the machine's limit, for root
 
 
 class Guest:
@@ -66,18 +69,18 @@ class Guest:
 
     # --- console -------------------------------------------------------------------------------------------------
 
-    def sh(self, line, timeout=30, check=True):
+    def sh(self, line, timeout=PATIENCE, check=True):
         """Run a shell line in the guest; returns its output. A status other than 0 fails unless check is off."""
         status, output = self.console.command(line, timeout)
         if check and status:
             raise AssertionError(f"guest: '{line}' ended with {status}: {output[-800:]}")
         return output
 
-    def status(self, line, timeout=30):
+    def status(self, line, timeout=PATIENCE):
         """Run a shell line; returns (exit status, output)."""
         return self.console.command(line, timeout)
 
-    def cat(self, path, timeout=60):
+    def cat(self, path, timeout=PATIENCE):
         """The contents of a text file in the guest."""
         return self.sh(f"cat {path}", timeout)
 
@@ -87,15 +90,15 @@ class Guest:
 
     def kernel_log(self):
         """The kernel's log without the times: the console's reader drops lines that look like the kernel's."""
-        self.sh("busybox dmesg > /tmp/kernel_log", 60)
-        return self.sh(r"busybox sed 's/^[^]]*\] *//' /tmp/kernel_log", 60)
+        self.sh("busybox dmesg > /tmp/kernel_log")
+        return self.sh(r"busybox sed 's/^[^]]*\] *//' /tmp/kernel_log")
 
     def exists(self, path):
         """Whether a file can be opened in the guest."""
         return self.status(f"cat {path} > /dev/null")[0] == 0
 
     @contextlib.contextmanager
-    def background(self, line, ready=None, timeout=30):
+    def background(self, line, ready=None, timeout=PATIENCE):
         """Run a program in the background while the body runs; wait for `ready` on the console first; kill it at the end."""
         begin = self.console.position()
         output = self.sh(f"{line} & echo __job $!")
@@ -193,7 +196,7 @@ class Guest:
 
     def debug(self, name):
         """Text of a file under /sys/kernel/debug."""
-        return self.cat(f"/sys/kernel/debug/{name}", timeout=120)
+        return self.cat(f"/sys/kernel/debug/{name}")
 
     def debug_rows(self, name):
         """The lines of a debugfs file as dicts of their name=value fields; "_" holds the words without "="."""
@@ -225,28 +228,34 @@ class Guest:
 
     # --- network -------------------------------------------------------------------------------------------------
 
-    def udp(self, port=0, timeout=5, connect=None):
+    def udp(self, port=0, timeout=PATIENCE, connect=None):
         """A host UDP socket on the guest's network."""
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE if os.geteuid() == 0 else socket.SO_RCVBUF, 4 << 20)
         sock.bind((self.host_ip, port))
         sock.settimeout(timeout)
         if connect:
             sock.connect((self.ip, connect))
         return sock
 
-    def echo(self, payload=b"hello", port=7, timeout=5):
+    def echo(self, payload=b"hello", port=7):
         """One exchange with the guest's echo server."""
-        with self.udp(timeout=timeout, connect=port) as sock:
+        with self.udp(connect=port) as sock:
             sock.send(payload)
             return sock.recv(65536)
 
-    def ping(self, count=1, size=56, timeout=5):
-        """Round trips answered, by the host's ping."""
-        done = subprocess.run(["ping", "-n", "-q", "-c", str(count), "-i", "0.05", "-s", str(size), "-W", str(timeout),
-                               self.ip], capture_output=True, text=True, check=False)
-        found = re.search(r"(\d+) received", done.stdout)
-        return int(found.group(1)) if found else 0
+    def ping(self, count=1, size=56, timeout=PATIENCE):
+        """Round trips answered whole, by the host's ping. One by one: a ping of several gives up early on the later ones of them."""
+        answered = 0
+        for _ in range(count):
+            done = subprocess.run(["ping", "-n", "-q", "-c", "1", "-s", str(size), "-W", str(timeout), self.ip],
+                                  capture_output=True, text=True, check=False)
+            answered += " 1 received" in done.stdout and "wrong data" not in done.stdout
+        return answered
+
+    def answers(self):
+        """Ping until there is an answer: the link may still be coming up."""
+        until(lambda: self.ping(timeout=1), lambda: f"the guest answers pings; its console ends with\n{self.console.text[-3000:]}")
 
     def raw_socket(self):
         """An AF_PACKET socket on the TAP: what is sent goes to the guest, what is received came from either side."""
@@ -273,59 +282,94 @@ class Guest:
                 if gap:
                     time.sleep(gap)
 
+    def put(self, frames, gap=0.0):
+        """send_frames(), and wait until the NIC has been handed all of them."""
+        since = self.wire_position()
+        self.send_frames(frames, gap)
+        until(lambda: len(self.wire(since, to_guest=True)) >= len(frames), "all frames have come through the TAP")
+
+    def deliver(self, frames, gap=0.0):
+        """send_frames() of frames that the NIC takes, and wait until the driver has handed all of them to the stack."""
+        wanted = self.netdev()["rx_packets"] + len(frames)
+        self.send_frames(frames, gap)
+        until(lambda: self.netdev()["rx_packets"] >= wanted, "the driver has all frames")
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """QEMU stands still while the body runs, so that what the body sends arrives at once."""
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
+
     def frame(self, payload=b"x", dport=7, sport=4000, **ip_options):
         """An Ethernet frame with a UDP datagram for the guest, addressed so that answers come to the host."""
         return Ether(dst=self.mac, src=self.host_mac) / IP(src=self.host_ip, dst=self.ip, **ip_options) / \
             UDP(sport=sport, dport=dport) / payload
 
     @contextlib.contextmanager
-    def sniff(self, settle=0.3, only_guest=True):
-        """Frames on the wire while the body runs (and `settle` seconds more), in the yielded list."""
-        packets, started = [], threading.Event()
-        sniffer = AsyncSniffer(iface=self.tap, store=True, started_callback=started.set)
-        sniffer.start()
-        assert started.wait(60), "the sniffer does not start"
+    def sniff(self, only_guest=True):
+        """Frames on the wire while the body runs, and until a ping that follows is answered, in the yielded list."""
+        packets, since = [], self.wire_position()
         yield packets
-        time.sleep(settle * slowness())
-        sniffer.stop()
-        packets += [packet for packet in sniffer.results if not only_guest or packet.src == self.mac]
+        assert self.ping() == 1, "the guest does not answer pings"
+        for when, frame in self._records(since):
+            packet = Ether(frame)
+            packet.time = when
+            if not only_guest or packet.src == self.mac:
+                packets.append(packet)
 
-    def exchange(self, frames, settle=0.5):
-        """Send raw frames and return what the guest sent then."""
-        with self.sniff(settle=settle) as packets:
+    def exchange(self, frames, answers=0):
+        """Send raw frames, wait for so many, and for what else comes before the answer to a ping that follows. Returns what the
+        guest sent, without answers to pings."""
+        with self.sniff() as packets:
+            since = self.wire_position()
             self.send_frames(frames)
-        return packets
+            until(lambda: len(self.wire(since, to_guest=False)) >= answers, f"{answers} answers")
+        return [packet for packet in packets if not (ICMP in packet and packet[ICMP].type == 0)]
 
     def pcap(self):
         """All frames so far of QEMU's own capture."""
         return rdpcap(str(self.pcap_path))
 
-    def wire(self):
-        """All frames so far of QEMU's capture, as bytes (much faster than pcap())."""
-        data, frames, at = self.pcap_path.read_bytes(), [], 24
+    def wire_position(self):
+        """Where QEMU's capture ends now: wire() from there on sees what comes later."""
+        return max(PCAP_HEAD, self.pcap_path.stat().st_size)
+
+    def _records(self, since):
+        """(time, frame) of each frame of QEMU's capture from there on."""
+        with open(self.pcap_path, "rb") as file:
+            file.seek(since)
+            data = file.read()
+        at = 0
         while at + 16 <= len(data):
-            length = struct.unpack_from("<I", data, at + 8)[0]
+            seconds, microseconds, length = struct.unpack_from("<III", data, at)
             if at + 16 + length > len(data):
                 break  # being written
-            frames.append(data[at + 16:at + 16 + length])
+            yield seconds + microseconds / 1e6, data[at + 16:at + 16 + length]
             at += 16 + length
-        return frames
 
-    def up(self, device, timeout=10):
+    def wire(self, since=PCAP_HEAD, to_guest=None):
+        """All frames of QEMU's capture, or those from a wire_position() on, or those of one direction, as bytes (much faster than
+        pcap())."""
+        ours = bytes.fromhex(self.mac.replace(":", ""))
+        return [frame for _, frame in self._records(since) if to_guest is None or to_guest == (frame[6:12] != ours)]
+
+    def up(self, device):
         """Open a device again, with the default route that closing eth0 has taken away (as on Linux), and wait for its link."""
         self.sh(f"ip {device} up")
         if device == "eth0":
             self.sh(f"/bin/busybox route add default gw {self.host_ip}")
-        deadline = time.monotonic() + timeout
-        while self.cat(f"/sys/class/net/{device}/carrier").strip() != "1":
-            assert time.monotonic() < deadline, f"{device} has no link after {timeout} s"
-            time.sleep(0.05)
+        until(lambda: self.cat(f"/sys/class/net/{device}/carrier").strip() == "1", f"{device} has a link")
 
     def resolve(self):
-        """Make both sides know each other's MAC, so that no ARP comes between."""
-        assert self.ping(1) == 1, "the guest does not answer pings"
+        """Make both sides know each other's MAC for a while, so that no ARP comes between; nothing is under way afterwards."""
+        self.answers()
+        netns.ip("neigh", "replace", self.ip, "lladdr", self.mac, "dev", self.tap, "nud", "permanent")
         self.send_frames([Ether(dst=self.mac, src=self.host_mac) / ARP(
-            op=1, hwsrc=self.host_mac, psrc=self.host_ip, pdst=self.ip)])
+            op=2, hwsrc=self.host_mac, psrc=self.host_ip, hwdst=self.mac, pdst=self.ip)])
+        assert self.ping() == 1, "the guest does not answer pings"
 
     # --- iperf3 --------------------------------------------------------------------------------------------------
 
@@ -335,15 +379,16 @@ class Guest:
         with self.background(f"{self.iperf_program} -s --logfile /tmp/iperf.log"):
             yield
 
-    def iperf(self, *words, address=None, timeout=60):
+    def iperf(self, *words, address=None, timeout=PATIENCE):
         """One run of iperf3's client on the host, as the dict that it reports."""
         command = ["iperf3", "-J", "-c", address or self.ip, *map(str, words)]
-        for _ in range(50):
+        def run():
             done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-            report = json.loads(done.stdout)
-            if not re.search("unable to connect|busy|control message: Connection reset", report.get("error", "")):
-                break  # else the server is not there yet, or still at work for the last client
-            time.sleep(0.1)
+            found = json.loads(done.stdout)
+            # Else the server is not there yet, or still at work for the last client.
+            return None if re.search("unable to connect|busy|control message: Connection reset", found.get("error", "")) else found
+
+        report = until(run, "iperf3's server serves")
         assert "error" not in report, f"{' '.join(command)}: {report['error']}"
         return report
 
@@ -369,18 +414,13 @@ class Job:
     def __init__(self, guest, pid, begin, found):
         self.guest, self.pid, self.begin, self.found = guest, pid, begin, found
 
-    def wait_for(self, pattern, timeout=30):
+    def wait_for(self, pattern, timeout=PATIENCE):
         """Wait for a line of its output."""
         return self.guest.console.wait_for(pattern, timeout, self.begin)
 
     def output(self):
         """The console since it was started."""
         return self.guest.console.text[self.begin:]
-
-
-def slowness():
-    """How many times longer than on an idle machine a guest may need for its answers: tasks that want a CPU here, per CPU."""
-    return min(max(1, os.getloadavg()[0] / os.cpu_count()), 6)
 
 
 class Trace:

@@ -3,13 +3,13 @@
 readers of what they say."""
 
 import contextlib
+import hashlib
 import json
 import random
 import re
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from scapy.all import IP, TCP, UDP, Ether
@@ -17,6 +17,7 @@ from scapy.all import IP, TCP, UDP, Ether
 from console import Console
 from guest import Guest
 from parsers import parse_snmp
+from patience import PATIENCE, steady, until
 from softnet import linux_guest, netns, paths
 from softnet.cpio import Archive
 from softnet.qemu import Machine
@@ -99,7 +100,7 @@ def fetch(guest, address=None):
     """/test/pattern.bin from the guest's httpd, which is started if it does not run."""
     if "httpd" not in guest.sh("busybox ps"):
         guest.sh("busybox httpd -p 80 -h /test")
-    with socket.create_connection((address or guest.ip, 80), timeout=60) as sock:
+    with socket.create_connection((address or guest.ip, 80), timeout=PATIENCE) as sock:
         sock.sendall(b"GET /pattern.bin HTTP/1.0\r\n\r\n")
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
     assert re.match(rb"HTTP/1.\d 200 ", answer), answer[:100]
@@ -121,11 +122,26 @@ def check_segmented(guest, segment=1400, total=30_000, sends=5):
 
 def connect(guest, port):
     """A TCP connection, as soon as somebody listens."""
-    for _ in range(100):
+    def attempt():
         with contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection((guest.ip, port), timeout=60)
-        time.sleep(0.1)
-    raise AssertionError(f"nobody listens on port {port}")
+            return socket.create_connection((guest.ip, port), timeout=PATIENCE)
+
+    return until(attempt, f"somebody listens on port {port}")
+
+
+def upload(guest, data, send):
+    """The bytes go by `send`, a function of a connection, to a file in the guest, and are there."""
+    with guest.background("busybox nc -l -p 5001 < /dev/null > /tmp/upload"):
+        with connect(guest, 5001) as sock:
+            send(sock)
+        wait_for_size(guest, len(data))
+    assert guest.sh("busybox md5sum /tmp/upload").split()[0] == hashlib.md5(data).hexdigest()
+    guest.sh("busybox rm /tmp/upload")
+
+
+def wait_for_size(guest, size):
+    """Until upload()'s file has it."""
+    until(lambda: guest.sh("busybox stat -c %s /tmp/upload").split()[-1:] == [str(size)], f"/tmp/upload has {size} bytes")
 
 
 def receive_errors(guest):
@@ -165,15 +181,6 @@ class LinuxGuest(Guest):
         self.sh("busybox dmesg -n 1")  # the kernel's messages stay out of the commands' output
         self.wait_link()
 
-    def ping(self, count=1, size=56, timeout=5):
-        """Round trips answered whole. One by one: a ping of several gives up early on the later ones of them."""
-        answered = 0
-        for _ in range(count):
-            done = subprocess.run(["ping", "-n", "-q", "-c", "1", "-s", str(size), "-W", str(timeout), self.ip],
-                                  capture_output=True, text=True, check=False)
-            answered += " 1 received" in done.stdout and "wrong data" not in done.stdout
-        return answered
-
     # --- the driver ----------------------------------------------------------------------------------------------
 
     def load(self):
@@ -186,14 +193,11 @@ class LinuxGuest(Guest):
         self.sh(f"busybox ip addr add {self.ip}/24 dev eth0; busybox ip link set eth0 up")
         self.wait_link()
 
-    def wait_link(self, up=True, device="eth0", timeout=30):
+    def wait_link(self, up=True, device="eth0"):
         """Wait for the carrier, or for its end."""
-        deadline = time.monotonic() + timeout
         wanted = "1" if up else "0"
-        while self.status(f"cat /sys/class/net/{device}/carrier")[1].strip() != wanted:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{device}: carrier is not {wanted} after {timeout} s\n{self.dmesg()[-2000:]}")
-            time.sleep(0.2)
+        until(lambda: self.status(f"cat /sys/class/net/{device}/carrier")[1].strip() == wanted,
+              lambda: f"{device}'s carrier is {wanted}\n{self.dmesg()[-2000:]}")
 
     def dmesg(self):
         """The kernel's log with levels: lines `<LEVEL>[time] text`."""
@@ -216,7 +220,7 @@ class LinuxGuest(Guest):
 
     # --- ethtool -------------------------------------------------------------------------------------------------
 
-    def ethtool(self, words, timeout=60):
+    def ethtool(self, words, timeout=2 * PATIENCE):
         """Debian's ethtool; it must succeed."""
         return self.sh(f"{ETHTOOL} {words}", timeout)
 
@@ -239,13 +243,7 @@ class LinuxGuest(Guest):
 
     def settled(self):
         """Statistics and the wire's frames at one moment: read again until neither has changed between two readings."""
-        last = None
-        for _ in range(30):
-            found, frames = self.statistics(), self.wire()
-            if last == (found, len(frames)):
-                return found, frames
-            last = (found, len(frames))
-        raise AssertionError("the wire does not become quiet")
+        return steady(lambda: (self.statistics(), self.wire()), "the wire")
 
     @contextlib.contextmanager
     def counted(self):
@@ -257,25 +255,12 @@ class LinuxGuest(Guest):
         count.frames = all_frames[len(frames):]
         count.growth = {name: value - before.get(name, 0) for name, value in after.items()}
 
-    def put(self, frames, timeout=30):
-        """Send raw frames, and wait until the NIC has been handed all of them."""
-        wanted = len(self._from_host()) + len(frames)
-        self.send_frames(frames)
-        deadline = time.monotonic() + timeout
-        while len(self._from_host()) < wanted:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"the TAP lost frames: {len(self._from_host())} of {wanted} arrived")
-            time.sleep(0.02)
-
-    def _from_host(self):
-        return [frame for frame in self.wire() if frame[6:12] != mac_bytes(self.mac)]
-
     # --- QEMU ----------------------------------------------------------------------------------------------------
 
     def qmp(self, command, **arguments):
         """Run a QMP command; returns what it returns."""
         with socket.socket(socket.AF_UNIX) as sock:
-            sock.settimeout(60)
+            sock.settimeout(PATIENCE)
             sock.connect(str(self.qmp_path))
             stream = sock.makefile("rw")
             stream.readline()  # the greeting
@@ -301,24 +286,18 @@ class LinuxGuest(Guest):
         finally:
             self.qmp("qom-set", path="/objects/dump0", property="status", value="on")
 
-    def unplug(self, timeout=60):
+    def unplug(self):
         """Take the NIC out as a user would, by the port's button; returns when the guest has let go of it."""
         self.qmp("device_del", id="nic0")
-        deadline = time.monotonic() + timeout
-        while any(child["name"] == "nic0" for child in self.qmp("qom-list", path="/machine/peripheral")):
-            assert time.monotonic() < deadline, f"the NIC is still there after {timeout} s"
-            time.sleep(0.2)
+        until(lambda: not any(child["name"] == "nic0" for child in self.qmp("qom-list", path="/machine/peripheral")), "the NIC has gone")
 
     def plug(self):
         """Put it in again; eth0 gets its address as soon as the driver has found it."""
         self.qmp("device_add", driver=self.machine.nic, id="nic0", bus="port0", netdev="n0", mac=self.mac)
-        for _ in range(100):
-            if self.exists("/sys/class/net/eth0/address"):
-                break
-            time.sleep(0.2)
+        until(lambda: self.exists("/sys/class/net/eth0/address"), "the driver finds the NIC")
         self.configure()
 
-    def migrate(self, timeout=60):
+    def migrate(self):
         """Move the running guest to a second QEMU of the same command; the first one ends. Both have the TAP open, as two
         QEMUs on one host may: the one whose guest runs reads it."""
         self.moves += 1
@@ -329,15 +308,11 @@ class LinuxGuest(Guest):
         process = subprocess.Popen([*self.machine.command(), "-incoming", f"unix:{way}"], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=open(self.directory / f"qemu{self.moves}.log", "wb"),
                                    pass_fds=[self.tap_fd])
-        deadline = time.monotonic() + timeout
         try:
-            while not way.exists():
-                assert process.poll() is None and time.monotonic() < deadline, "the second QEMU does not start"
-                time.sleep(0.05)
+            until(lambda: way.exists() or process.poll() is not None, "the second QEMU starts")
             self.qmp("migrate", uri=f"unix:{way}")
-            while (status := self.qmp("query-migrate")["status"]) != "completed":
-                assert status != "failed" and time.monotonic() < deadline, f"migration: {status}"
-                time.sleep(0.05)
+            status = until(lambda: (found := self.qmp("query-migrate")["status"]) in ("completed", "failed") and found, "migration ends")
+            assert status == "completed"
         except BaseException:
             process.kill()
             process.wait()
@@ -431,7 +406,7 @@ class Stream:
         self.job = self.guest.background(f"busybox nc -l -p {self.port} -e busybox cat")
         self.job.__enter__()
         self.sock = connect(self.guest, self.port)
-        self.sock.settimeout(120)  # frames that a change loses come after a retransmission, whose timer doubles
+        self.sock.settimeout(PATIENCE)  # frames that a change loses come after a retransmission, whose timer doubles
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
         self.goes_on()
@@ -452,13 +427,12 @@ class Stream:
         except (OSError, AssertionError) as error:
             self.error = error
 
-    def goes_on(self, timeout=180):
+    def goes_on(self):
         """Wait for one whole round that begins now."""
-        wanted, deadline = self.rounds + 2, time.monotonic() + timeout
-        while self.rounds < wanted:
-            assert self.error is None, f"TCP stream: {self.error}"
-            assert time.monotonic() < deadline, f"the TCP stream stands still after {self.rounds} rounds"
-            time.sleep(0.02)
+        wanted = self.rounds + 2
+        until(lambda: self.rounds >= wanted or self.error, lambda: f"the TCP stream goes on after {self.rounds} rounds",
+              2 * PATIENCE)
+        assert self.error is None, f"TCP stream: {self.error}"
 
     def __exit__(self, *_):
         self.stopped.set()

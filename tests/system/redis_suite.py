@@ -4,9 +4,9 @@
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
+from patience import until
 from softnet import debian, paths, servers
 
 LIST = Path(__file__).parent / "judges" / "redis.txt"
@@ -66,9 +66,8 @@ def run(kind, directory):
     try:
         with guest.background(SERVER):
             ping = ["redis-cli", "-h", guest.ip, "ping"]
-            while subprocess.run(ping, capture_output=True, check=False).stdout != b"PONG\n":
-                assert guest.process.poll() is None, guest.console.text[-2000:]
-                time.sleep(0.2)
+            until(lambda: subprocess.run(ping, capture_output=True, check=False).stdout == b"PONG\n",
+                  lambda: f"Redis answers: {guest.console.text[-2000:]}")
             text = ask(guest, directory, units, left_out)
             found = verdicts(text)
             again = [unit for unit in units if not all(ok for name, ok in found.items() if name.startswith(f"{unit}: "))]

@@ -2,10 +2,11 @@
 """Rows B-01 to B-17: what exists before the first packet arrives."""
 
 import re
-import time
 
 import pytest
 from scapy.all import ICMP, IP, UDP, Ether, Raw
+
+from patience import until
 
 LEVELS = ["early", "pure", "core", "postcore", "arch", "subsys", "fs", "device", "late"]
 
@@ -52,13 +53,12 @@ def test_b02_ksoftirqd_under_load(debug_guest1):
     try:
         with guest.trace("ksoftirqd_run napi_poll") as trace:
             guest.send_frames([bytes(Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / bytes(50))] * 2000)
-            time.sleep(0.5)
+            until(lambda: guest.task(pid)["voluntary"] > before, "ksoftirqd runs, and sleeps again")
     finally:
         guest.hook("slow_poll eth0 0")
     assert trace.of("ksoftirqd_run")
     polls = [record for record in trace.of("napi_poll") if record["ctx"] == "ksoftirqd"]
     assert polls and all(record["task"] == pid for record in polls)
-    assert guest.task(pid)["voluntary"] > before
 
 
 @pytest.mark.row("B-03")
@@ -125,7 +125,7 @@ def test_b08_b09_protocol_tables(guest):
     guest.resolve()
     before = guest.snmp()["Ip"]["InUnknownProtos"]
     answers = guest.exchange([Ether(dst=guest.mac, src=guest.host_mac)
-                              / IP(src=guest.host_ip, dst=guest.ip, proto=200) / Raw(b"unknown")])
+                              / IP(src=guest.host_ip, dst=guest.ip, proto=200) / Raw(b"unknown")], 1)
     errors = [packet[ICMP] for packet in answers if ICMP in packet]
     assert [(error.type, error.code) for error in errors] == [(3, 2)]
     assert guest.snmp()["Ip"]["InUnknownProtos"] == before + 1
@@ -145,7 +145,7 @@ def test_b09_taking_udp_out(debug_guest):
     guest.resolve()
     guest.hook("unregister_proto 17")
     try:
-        answers = guest.exchange([guest.frame(b"x")])
+        answers = guest.exchange([guest.frame(b"x")], 1)
         assert [(p[ICMP].type, p[ICMP].code) for p in answers if ICMP in p] == [(3, 2)]
     finally:
         guest.hook("register_proto 17")
@@ -240,11 +240,11 @@ def test_b14_ring_arrays(guest):
     for wanted, got in ((1, 80), (100000, 4096), (512, 512)):
         guest.sh(f"ethtool -G eth0 rx {wanted}")
         assert f"rx: {got}" in guest.sh("ethtool -g eth0").splitlines()
-        assert any(guest.ping(1, timeout=1) for _ in range(5))  # the link comes up again
+        guest.answers()  # the link comes up again
         counts = {ring["count"] for ring in guest.debug_rows("net/rings") if ring["_"][:2] == ["eth0", "rx"]}
         assert counts == {str(got)}
     guest.sh("ethtool -G eth0 rx 256")
-    assert any(guest.ping(1, timeout=1) for _ in range(5))
+    guest.answers()
 
 
 @pytest.mark.row("B-15")
@@ -273,9 +273,8 @@ def test_b16_vector_per_queue(guests, nic):
     before = guest.interrupts()
     # The hash covers addresses (and ports for TCP only, as Linux sets it up): flows of many hosts; the bad checksum keeps them quiet.
     hosts = [f"{guest.host_ip.rsplit('.', 1)[0]}.{100 + n}" for n in range(64)]
-    guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac) / IP(src=host, dst=guest.ip) / UDP(dport=7, chksum=1) / b"flow"
-                       for host in hosts], gap=0.005)
-    time.sleep(0.3)
+    guest.deliver([Ether(dst=guest.mac, src=guest.host_mac) / IP(src=host, dst=guest.ip) / UDP(dport=7, chksum=1) / b"flow"
+                   for host in hosts], gap=0.005)
     after = guest.interrupts()
     moved = [name for name in queues if sum(after[name]) > sum(before[name])]
     assert len(moved) == 4, f"only {moved} of {queues}"

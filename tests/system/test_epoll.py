@@ -5,9 +5,10 @@ SO_REUSEPORT, and one echo server in every shape."""
 import contextlib
 import math
 import re
-import time
 
 import pytest
+
+from patience import PATIENCE, until
 from softnet import bench_shapes
 from softnet.bench_shapes import Clients, ended, serving
 
@@ -31,15 +32,6 @@ def sums(guest):
     """What all epoll objects have counted together."""
     rows = epolls(guest)
     return {name: sum(int(row[name]) for row in rows) for name in SUMS}
-
-
-def until(condition, what, timeout=60):
-    """Wait for a condition of the guest's, and return it."""
-    end = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
-    return found
 
 
 def asleep(guest, waiters=1):
@@ -74,7 +66,7 @@ def test_e01_to_e13_the_object_step_by_step(guest):
     with guest.background(f"epollhold 6550 {count}", ready=r"created (\d+)") as job:
         def step(pattern):
             guest.sh(f"kill -10 {job.pid}")
-            return job.wait_for(pattern, 120)
+            return job.wait_for(pattern)
 
         # E-01, E-02: a file, and an object of which every part is empty
         links = guest.sh(f"busybox readlink /proc/{job.pid}/fd/{job.found.group(1)}")
@@ -221,7 +213,6 @@ def test_w17_switches_of_both_models(guest):
 
 
 @pytest.mark.row("E-15", "E-17")
-@pytest.mark.timeout(600)
 def test_e17_every_shape_serves(guest):
     """The same clients on the server in each of its shapes: all are answered; the report of the bench."""
     table = bench_shapes.table_of(guest, "Softnet", 12, 5)
@@ -256,7 +247,7 @@ def test_w13_whom_one_arrival_wakes(guest, mode, woken):
 @pytest.mark.row("X-05", "X-06")
 def test_x05_x06_reuseport_program(guest):
     """Who may share a port, and how arrivals are spread, judged by a program in the guest."""
-    status, output = guest.status("reuseport", 120)
+    status, output = guest.status("reuseport")
     assert status == 0 and "all ok" in output, "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
 
 
@@ -276,7 +267,6 @@ def test_x07_wakeups_per_connection(guest, shape, woken):
 
 @pytest.mark.linux
 @pytest.mark.row("E-04", "Z-02")
-@pytest.mark.timeout(400)
 def test_a_hundred_thousand_descriptors(guests):
     """The limits of a process and of a user, and 100,000 descriptors in one epoll."""
     status, output = guests.get(smp=2, memory="512M").status("manyfds", 300)
@@ -287,13 +277,13 @@ def test_a_hundred_thousand_descriptors(guests):
 @pytest.mark.row("E-18", "E-19", "E-20", "E-21", "E-22", "E-23", "E-24", "E-25", "E-28", "E-29", "E-30", "E-31", "E-32")
 def test_program(guest):
     """What epoll_ctl and epoll_wait promise a program, on every kind of file."""
-    status, output = guest.status("epolls", 90)
+    status, output = guest.status("epolls")
     assert status == 0, "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
 
 
 def test_programs_debug(debug_guest):
     """The same under the kernel's own checks; nothing is left."""
     for program in ("epolls", "reuseport"):
-        status, output = debug_guest.status(program, 180)
+        status, output = debug_guest.status(program, 2 * PATIENCE)
         assert status == 0, "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
     assert epolls(debug_guest) == []

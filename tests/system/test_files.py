@@ -14,12 +14,12 @@ PROGRAMS = ["file_tree", "file_io", "file_locks", "file_notify", "file_signals",
 @pytest.mark.linux
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_file_program(guest, program):
-    status, output = guest.status(f"{program} /tmp/{program}", 60)
+    status, output = guest.status(f"{program} /tmp/{program}")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_file_program_debug(debug_guest, program):
     """The same under the kernel's own checks."""
-    status, output = debug_guest.status(f"{program} /tmp/debug_{program}", 120)
+    status, output = debug_guest.status(f"{program} /tmp/debug_{program}")
     assert status == 0 and "all ok" in output, failed_lines(output)

@@ -38,9 +38,15 @@ def test_p0f_hears_linux_3(guest, tmp_path):
 
 def test_nmap_guesses_linux_3(guest):
     """Answers to odd segments, to UDP at a closed port and to ICMP; sequence numbers, identifications, timestamps."""
-    with guest.background("tcppeer echo 6191", ready=r"listening 6191"):
+    def best_guesses():
         report = subprocess.run(["nmap", "-n", "-Pn", "-O", "-p", "6191,6192", "-oX", "-", guest.ip],
                                 capture_output=True, text=True, check=True, timeout=300).stdout
-    guesses = {match.get("name"): int(match.get("accuracy")) for match in xml.fromstring(report).iter("osmatch")}
-    best = max(guesses.values())
-    assert any(re.match(r"Linux (2\.6\.32|3)", name) for name, accuracy in guesses.items() if accuracy == best), guesses
+        guesses = {match.get("name"): int(match.get("accuracy")) for match in xml.fromstring(report).iter("osmatch")}
+        return [name for name, accuracy in guesses.items() if accuracy == max(guesses.values())]
+
+    with guest.background("tcppeer echo 6191", ready=r"listening 6191"):
+        for _ in range(3):  # some of its questions are about time: a busy host may spoil the answers
+            names = best_guesses()
+            if any(re.match(r"Linux (2\.6\.32|3)", name) for name in names):
+                return
+    raise AssertionError(names)

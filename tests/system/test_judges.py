@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "differential"))
 
 import redis_suite  # noqa: E402
-from sidebyside import Boot, Case, TROUBLE, machine_for, run_cases  # noqa: E402
+from console import PANIC  # noqa: E402
+from sidebyside import Boot, Case, machine_for, run_cases  # noqa: E402
 from softnet import judges, paths  # noqa: E402
 from softnet.cpio import Archive  # noqa: E402
 from softnet.qemu import Machine  # noqa: E402
@@ -80,7 +81,7 @@ def judge_nolibc(kind, directory):
         elif match := re.search(r"^(\d+) (\S+) .*\[ *(OK|FAIL|SKIPPED) *\]\s*$", line):
             if match.group(3) != "SKIPPED":
                 found[f"{part} {match.group(1)} {match.group(2)}"] = match.group(3) == "OK"
-    return found, boot.text, TROUBLE.findall(boot.text)
+    return found, boot.text, PANIC.findall(boot.text)
 
 
 def in_guest(kind, directory, name, cases, read):
@@ -116,7 +117,7 @@ def judge_kselftest(kind, directory):
 
 def judge_ash(kind, directory):
     """busybox's ash tests, a directory at a time."""
-    cases = [Case(name, ("/bin/busybox", "sh", "/judge/ash_judge.sh", name), 300) for name in ASH]
+    cases = [Case(name, ("/bin/busybox", "sh", "/judge/ash_judge.sh", name), 900) for name in ASH]
     return twice(kind, directory, "ash", cases, lambda name, result: said(result.output))
 
 

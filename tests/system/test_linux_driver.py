@@ -2,15 +2,14 @@
 """Linux's unmodified igb driver (Debian's stock kernel) drives igb-lite: the NIC is judged by a driver and by tools that were
 not written for it. One guest of each of Debian's kernels for all tests; each leaves it as it was (two queues, default offloads)."""
 
-import hashlib
 import random
 import re
-import time
 
 import pytest
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, Raw
 
-from linux_driver import PATTERN, TWO_QUEUES, check_traffic, connect, fetch, mac_len, wrong_checksums
+from linux_driver import PATTERN, TWO_QUEUES, check_traffic, fetch, mac_len, upload, wrong_checksums
+from patience import PATIENCE
 from softnet import netns
 
 SIZES = (0, 1, 17, 18, 19, 512, 1471, 1472, 1473, 9000, 65507)
@@ -224,15 +223,7 @@ def test_transmit_offloads(linux, offloads):
 def test_tcp_upload(linux):
     """A megabyte to the guest by TCP."""
     data = random.Random(3).randbytes(1 << 20)
-    with linux.background("busybox nc -l -p 5001 < /dev/null > /tmp/upload"):
-        with connect(linux, 5001) as sock:
-            sock.sendall(data)
-        for _ in range(100):
-            if int(linux.sh("busybox stat -c %s /tmp/upload")) == len(data):
-                break
-            time.sleep(0.1)
-    assert linux.sh("busybox md5sum /tmp/upload").split()[0] == hashlib.md5(data).hexdigest()
-    linux.sh("busybox rm /tmp/upload")
+    upload(linux, data, lambda sock: sock.sendall(data))
 
 
 @pytest.mark.parametrize("offload", ["on", "off"])
@@ -297,10 +288,10 @@ def test_clock(linux):
     """The card's clock is a PTP clock of Linux: it can be set, and runs as fast as the guest's own."""
     shown = linux.ethtool("-T eth0")
     assert "PTP Hardware Clock: 0" in shown and "hardware-raw-clock" in shown
-    found = re.search(r"set (\d+) clock (\d+) monotonic (\d+)", linux.sh("/test/ptpclock 500"))
-    seconds, clock, monotonic = map(int, found.groups())
+    found = re.search(r"set (\d+) clock (\d+) monotonic (\d+) to (\d+)", linux.sh("/test/ptpclock 500"))
+    seconds, clock, least, most = map(int, found.groups())
     assert seconds == 1_000_000
-    assert abs(clock - monotonic) < monotonic / 5, (clock, monotonic)  # read one after the other, by a guest that may be stopped
+    assert least * 0.8 < clock < most * 1.2, (least, clock, most)
 
 
 # --- coming and going ------------------------------------------------------------------------------------------------
@@ -308,7 +299,7 @@ def test_clock(linux):
 
 def test_self_test(linux):
     """ethtool -t offline: registers, NVM, interrupts, loopback and link, each with result 0; then the NIC works on."""
-    report = linux.ethtool("-t eth0 offline", timeout=150)
+    report = linux.ethtool("-t eth0 offline", timeout=4 * PATIENCE)
     results = dict(re.findall(r"^(\w+) test\s+\(\S+\)\s+(\d+)$", report, re.M))
     assert results == dict.fromkeys(["Register", "Eeprom", "Interrupt", "Loopback", "Link"], "0")
     assert "The test result is PASS" in report

@@ -8,6 +8,7 @@ import threading
 import time
 
 from linux_driver import TWO_QUEUES, Stream, check_traffic, growth, receive_errors
+from patience import PATIENCE
 
 RATE = 500  # datagrams a second
 IN_FLIGHT = 4
@@ -38,7 +39,7 @@ class Datagrams(threading.Thread):
 
     def __init__(self, guest):
         super().__init__(daemon=True)
-        self.sock = guest.udp(connect=7, timeout=2)
+        self.sock = guest.udp(connect=7, timeout=10)
         self.sent, self.back, self.stopped = 0, [], threading.Event()
         self.reader = threading.Thread(target=self._read, daemon=True)
 
@@ -57,14 +58,16 @@ class Datagrams(threading.Thread):
         while True:
             try:
                 self.back.append(struct.unpack("!I", self.sock.recv(100))[0])
-            except OSError:
+            except OSError:  # nothing for a while
                 if self.stopped.is_set():
                     return
+            if self.stopped.is_set() and len(self.back) == self.sent:
+                return
 
     def __exit__(self, *_):
         self.stopped.set()
-        self.join(10)
-        self.reader.join(10)
+        self.join(PATIENCE)
+        self.reader.join(PATIENCE)
         self.sock.close()
 
 

@@ -9,6 +9,8 @@ import time
 import pytest
 from scapy.all import ARP, ICMP, IP, UDP
 
+from patience import PATIENCE
+
 SIZES = (0, 1, 17, 18, 19, 512, 1471, 1472, 1473, 2944, 9000, 65507)
 
 
@@ -57,7 +59,6 @@ def test_arp_icmp_udp(guests):
         guest.close()
 
 
-@pytest.mark.timeout(900)
 def test_hundred_thousand_datagrams(guests):
     """100,000 datagrams of 0 to 65,507 bytes, at a window that the queues hold, all echoed whole: none lost, none damaged."""
     guest = guests.get(smp=2)
@@ -87,7 +88,7 @@ def test_hundred_thousand_datagrams(guests):
                 sent += 1
                 if size < 8:
                     break
-            if not poller.poll(5000):
+            if not poller.poll(1000 * PATIENCE):
                 raise AssertionError(f"{received} of {sent} came back, then nothing; {guest.snmp()['Udp']}")
             answer = sock.recv(65536)
             key = answer[:8] if len(answer) >= 8 else b"small-%d" % len(answer)

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 import debian_tools
+from patience import PATIENCE, until
 
 
 def failed_lines(output):
@@ -16,26 +17,26 @@ def failed_lines(output):
 @pytest.mark.linux
 def test_netlink_program(guest):
     """Dumps of many parts, errors, groups."""
-    status, output = guest.status("nltest", 60)
+    status, output = guest.status("nltest")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
 def test_netlink_program_debug(debug_guest):
     """The same under the kernel's own checks."""
-    status, output = debug_guest.status("nltest", 60)
+    status, output = debug_guest.status("nltest")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
 @pytest.mark.linux
 def test_packet_program(guest):
     """Taps, filters, the mapped ring."""
-    status, output = guest.status("packets", 60)
+    status, output = guest.status("packets")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
 def test_packet_program_debug(debug_guest):
     """The same under the kernel's own checks."""
-    status, output = debug_guest.status("packets", 60)
+    status, output = debug_guest.status("packets")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
@@ -98,7 +99,7 @@ def test_ip_changes_routes(tools):
 
 def test_ip_changes_neighbours(tools):
     """Permanent entries, learned ones, deletion."""
-    tools.sh(f"/deb/ip neigh add 10.9.200.9 lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
+    tools.sh("/deb/ip neigh add 10.9.200.9 lladdr 02:00:00:00:00:01 dev eth0 nud permanent")
     assert "10.9.200.9 dev eth0 lladdr 02:00:00:00:00:01 PERMANENT" in tools.sh("/deb/ip neigh")
     status, output = tools.status("/deb/ip neigh add 10.9.200.9 lladdr 02:00:00:00:00:02 dev eth0")
     assert status == 2 and "File exists" in output
@@ -129,55 +130,46 @@ def test_ip_changes_links(tools):
 def test_ip_monitor(tools):
     """Groups: what changes is told to those who listen."""
     with tools.background("/deb/ip -t monitor address route > /tmp/monitor"):
-        for _ in range(50):
-            if "0 00000050" in tools.cat("/proc/net/netlink").replace("  ", " ") or "00000450" in tools.cat("/proc/net/netlink"):
-                break
+        until(lambda: re.search(r" [0-9a-f]{6}50 ", tools.cat("/proc/net/netlink")), "it listens to the groups")  # 0x10 and 0x40
         tools.sh("/deb/ip addr add 10.78.0.1/24 dev eth0")
         tools.sh("/deb/ip addr del 10.78.0.1/24 dev eth0")
-        text = tools.cat("/tmp/monitor")
-    assert re.search(r"inet 10.78.0.1/24 scope global eth0", text)
-    assert re.search(r"Deleted .*inet 10.78.0.1/24", text)
-    assert "10.78.0.0/24 dev eth0 proto kernel scope link src 10.78.0.1" in text
+        for told in (r"inet 10.78.0.1/24 scope global eth0", r"Deleted .*inet 10.78.0.1/24",
+                     r"10.78.0.0/24 dev eth0 proto kernel scope link src 10.78.0.1"):
+            until(lambda told=told: re.search(told, tools.cat("/tmp/monitor")), f"the monitor tells of {told}")
 
 
 def test_tcpdump(tools):
     """Debian's tcpdump captures by filter what comes and goes; the interface is promiscuous meanwhile."""
     with tools.background("/deb/tcpdump -Z root -n -e -c 2 -i eth0 icmp", ready="listening on eth0") as job:
         assert tools.ping(1)
-        found = tools.console.wait_for(r"2 packets captured", 20, job.begin)
-    text = tools.console.text[job.begin:]
-    assert found
+        job.wait_for(r"2 packets captured")
+        text = job.output()
     assert re.search(rf"{tools.host_mac} > {tools.mac}, ethertype IPv4 .*: {tools.host_ip} > {tools.ip}: ICMP echo request", text)
     assert re.search(rf"{tools.mac} > {tools.host_mac}, ethertype IPv4 .*: {tools.ip} > {tools.host_ip}: ICMP echo reply", text)
 
 
-def until(tools, line, pattern):
+def says(tools, line, pattern):
     """Run a line until its output matches; the match."""
-    for _ in range(100):
-        found = re.search(pattern, tools.sh(line), re.M)
-        if found:
-            return found
-        tools.sh("/bin/busybox usleep 100000")
-    raise AssertionError(f"{line}: no {pattern} in {tools.sh(line)}")
+    return until(lambda: re.search(pattern, tools.sh(line), re.M), lambda: f"{pattern} in what {line} says: {tools.sh(line)}")
 
 
 def test_ss_tcp(tools):
     """Debian's ss lists connections over netlink, with what /proc/net does not tell; the addresses and inodes are those of /proc/net."""
     with tools.background("tcppeer echo 4001 5", ready="listening 4001") as job:
-        with socket.create_connection((tools.ip, 4001), timeout=20) as peer:
+        with socket.create_connection((tools.ip, 4001), timeout=PATIENCE) as peer:
             peer.sendall(b"x")
             assert peer.recv(1) == b"x"
             owner = rf'users:\(\("tcppeer",pid={job.pid},fd=\d+\)\)'
-            listens = until(tools, "/deb/ss -tanopeim", rf"^LISTEN +0 +5 +0\.0\.0\.0:4001 +0\.0\.0\.0:\* +{owner} .*ino:(\d+)")
+            listens = says(tools, "/deb/ss -tanopeim", rf"^LISTEN +0 +5 +0\.0\.0\.0:4001 +0\.0\.0\.0:\* +{owner} .*ino:(\d+)")
             there = rf"^ESTAB +0 +0 +{tools.ip}:4001 +{tools.host_ip}:{peer.getsockname()[1]} +{owner} .*ino:(\d+).*\n"
             there += r"\s+skmem:\(r0,rb\d+,t0,tb\d+,f\d+,w0,o0,bl0.* cubic .*wscale:\d+,\d+ rto:\d+"
-            connected = until(tools, "/deb/ss -tanopeim", there)
+            connected = says(tools, "/deb/ss -tanopeim", there)
             inodes = {row.split()[9] for row in tools.cat("/proc/net/tcp").splitlines()[1:]}
             assert {listens.group(1), connected.group(1)} <= inodes
-            until(tools, "/deb/ss -s", r"^TCP: +\d+ \(estab 1,")
+            says(tools, "/deb/ss -s", r"^TCP: +\d+ \(estab 1,")
             assert "4001" not in tools.sh("/deb/ss -tan state established sport = 5")
         tools.sh("/bin/busybox nc 127.0.0.1 4001 < /dev/null")
-        until(tools, "/deb/ss -tano state time-wait", r"127\.0\.0\.1:\d+ +127\.0\.0\.1:4001 +timer:\(timewait,")
+        says(tools, "/deb/ss -tano state time-wait", r"127\.0\.0\.1:\d+ +127\.0\.0\.1:4001 +timer:\(timewait,")
 
 
 def test_ss_udp(tools):
@@ -192,5 +184,5 @@ def test_ss_udp(tools):
 def test_ss_unix(tools):
     """Names, peers and queues of AF_UNIX sockets."""
     with tools.background("/bin/busybox syslogd -n -O /tmp/messages"):
-        inode = until(tools, "/deb/ss -xan", r"^u_dgr +UNCONN +0 +0 +/dev/log (\d+) +\* 0").group(1)
+        inode = says(tools, "/deb/ss -xan", r"^u_dgr +UNCONN +0 +0 +/dev/log (\d+) +\* 0").group(1)
         assert re.search(rf" {inode} /dev/log$", tools.cat("/proc/net/unix"), re.M)

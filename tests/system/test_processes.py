@@ -13,7 +13,7 @@ def failed_lines(output):
 @pytest.mark.parametrize("program", ["proc_timers", "proc_rights"])
 def test_process_program(guest, program):
     """Timers and clocks; ids, capabilities, limits and scheduling classes."""
-    status, output = guest.status(program, 120)
+    status, output = guest.status(program)
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
@@ -28,7 +28,7 @@ def test_out_of_memory(guests):
     """The process that eats all memory is killed, another one is not, and the kernel serves on."""
     guest = guests.boot(smp=2)
     try:
-        status, output = guest.status("eatmemory", 120)
+        status, output = guest.status("eatmemory")
         assert status == 0 and "the eater: signal 9" in output, output
         assert guest.echo(b"still here") == b"still here"
         log = guest.kernel_log()

@@ -7,6 +7,7 @@ import time
 import pytest
 from scapy.all import ARP, Ether
 
+from patience import until
 
 RECEIVE_EVENTS = ("irq_* softirq_* napi_* net_rx_time_squeeze igb_* netif_receive_skb ip_rcv ip_local_deliver arp_rcv udp_* "
                   "sock_* skb_* wake_func sched_wakeup sched_switch sched_sleep ksoftirqd_run consume_skb kfree_skb alloc_skb "
@@ -19,10 +20,15 @@ def rx_rings(guest):
 
 
 def quiet(guest):
-    """Link up, neighbours known and nothing under way."""
-    assert any(guest.ping(1, timeout=1) for _ in range(5))
+    """Link up, neighbours known and nothing under way, what was sent being cleaned up."""
     guest.resolve()
-    time.sleep(0.2)
+    until(lambda: all(row["ntc"] == row["ntu"] for row in guest.debug_rows("net/rings") if row["_"][:2] == ["eth0", "tx"]),
+          "the transmit rings are clean")
+
+
+def lone(guest):
+    """A frame of a type that nobody has: the kernel drops it silently, so that nothing is sent and no transmit interrupt comes."""
+    return bytes(Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / bytes(50))
 
 
 @pytest.mark.row("R-01")
@@ -35,12 +41,10 @@ def test_r01_dma_without_cpu(debug_guest1):
         interrupts = guest.queue_interrupts()
         with guest.trace("igb_* napi_*") as trace:
             guest.send_frames([guest.frame(b"written by DMA")])
-            time.sleep(0.3)
+            until(lambda: any(int(row.get("status", "0"), 16) & 1 and guest.mac.replace(":", "") in row.get("data", "")
+                              for row in guest.debug_rows("net/rings") if row["indent"]), "a descriptor is done and has the frame")
         assert not trace.records
         assert guest.queue_interrupts() == interrupts
-        done = [row for row in guest.debug_rows("net/rings") if row["indent"] and int(row.get("status", "0"), 16) & 1
-                and "data" in row]
-        assert any(guest.mac.replace(":", "") in row["data"] for row in done), done
     finally:
         guest.hook("mask_irq eth0 0")
     assert guest.ping(1) == 1
@@ -48,14 +52,13 @@ def test_r01_dma_without_cpu(debug_guest1):
 
 @pytest.mark.row("R-02", "R-14")
 def test_r02_r14_one_interrupt_per_lone_frame(guest1):
-    """Ten frames 100 ms apart: ten interrupts, ten polls."""
+    """Ten frames, one after the other: ten interrupts, ten polls."""
     guest = guest1
     quiet(guest)
     before = guest.queue_interrupts()
     with guest.trace("napi_poll irq_handler_entry") as trace:
-        # To a port that the kernel drops silently: nothing is sent, so no transmit interrupts.
-        guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / b"alone"] * 10, gap=0.1)
-        time.sleep(0.2)
+        for _ in range(10):
+            guest.deliver([lone(guest)])
     assert guest.queue_interrupts() - before == 10
     assert len(trace.of("irq_handler_entry", handler="igb_msix_ring")) == 10
     assert len(trace.of("napi_poll", poll="igb_poll")) == 10
@@ -80,9 +83,7 @@ def test_r03_r04_first_is_the_handler(guest1):
         assert guest.queue_interrupts() == before
     finally:
         guest.up("eth0")
-    deadline = time.monotonic() + 10
-    while not guest.ping(1, timeout=1):
-        assert time.monotonic() < deadline
+    guest.answers()
 
 
 @pytest.mark.row("R-05")
@@ -107,7 +108,7 @@ def test_r05_handler_does_almost_nothing(guest1):
             elif begin is not None:
                 inside.append(record)
         assert len(times) >= 20
-        spans[size] = sorted(times)[len(times) // 2]
+        spans[size] = min(times)  # the one that was disturbed least
     assert spans[1400] < 3 * spans[1] + 20e-6, spans
     assert not [record for record in trace.of("alloc_skb", "igb_clean_rx") if record["ctx"] == "hardirq"]
 
@@ -134,20 +135,20 @@ def test_r07_interrupts_on_during_poll(debug_guest1):
     guest = debug_guest1
     quiet(guest)
     guest.hook("slow_poll eth0 20000")
-    try:
-        # Two tasks share the CPU, so that there is a tick.
-        guest.sh("spin 3 & spin 3 &")
+
+    def ticks_in_a_poll():
         with guest.trace("local_timer_* napi_poll softirq_entry softirq_exit") as trace:
-            guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / b"slow"])
-            time.sleep(0.5)
-        guest.sh("wait")
+            guest.deliver([lone(guest)])
+        poll = trace.of("napi_poll", poll="igb_poll")[0]
+        entry = [record for record in trace.of("softirq_entry", vec="3") if record["time"] <= poll["time"]][-1]
+        return [record for record in trace.of("local_timer_entry") if entry["time"] < record["time"] < poll["time"]]
+
+    try:
+        # Two tasks share the CPU, so that there is a tick; QEMU's timers may be late, so that a poll of 20 ms may have none.
+        with guest.background("spin 10000"), guest.background("spin 10000"):
+            ticks = until(ticks_in_a_poll, "a timer interrupt comes in a poll of 20 ms")
     finally:
         guest.hook("slow_poll eth0 0")
-    polls = trace.of("napi_poll", poll="igb_poll")
-    assert polls
-    entry = [record for record in trace.of("softirq_entry", vec="3") if record["time"] <= polls[0]["time"]][-1]
-    ticks = [record for record in trace.of("local_timer_entry") if entry["time"] < record["time"] < polls[0]["time"]]
-    assert ticks, "no timer interrupt in a poll of 20 ms"
     assert all(record["ctx"] == "hardirq" for record in ticks)
 
 
@@ -158,8 +159,7 @@ def test_r08_r10_call_order(guest1):
     quiet(guest)
     before = guest.snmp()["Ip"]
     with guest.trace(RECEIVE_EVENTS) as trace:
-        guest.send_frames([guest.frame(b"in order", dport=9)])
-        time.sleep(0.2)
+        guest.deliver([guest.frame(b"in order", dport=9)])
     after = guest.snmp()["Ip"]
     assert after["InReceives"] - before["InReceives"] == 1 and after["InDelivers"] - before["InDelivers"] == 1
     skb = trace.of("udp_rcv", dport=9)[0]["skb"]
@@ -169,9 +169,8 @@ def test_r08_r10_call_order(guest1):
                 ("softirq_exit", {"action": "net_rx_action"}))
     assert {record["ctx"] for record in trace.packet(skb)} <= {"softirq", "ksoftirqd"}
     with guest.trace(RECEIVE_EVENTS) as trace:
-        guest.send_frames([Ether(dst="ff:ff:ff:ff:ff:ff", src=guest.host_mac)
-                           / ARP(op=1, hwsrc=guest.host_mac, psrc=guest.host_ip, pdst=guest.ip)])
-        time.sleep(0.2)
+        guest.deliver([Ether(dst="ff:ff:ff:ff:ff:ff", src=guest.host_mac)
+                       / ARP(op=1, hwsrc=guest.host_mac, psrc=guest.host_ip, pdst=guest.ip)])
     record = trace.of("arp_rcv")[0]
     assert [r["event"] for r in trace.packet(record["skb"]) if r["event"] in ("netif_receive_skb", "ip_rcv", "arp_rcv")] == \
         ["netif_receive_skb", "arp_rcv"]
@@ -188,8 +187,8 @@ def test_r11_ring_is_refilled(guests, nic):
     count = 300
     ring = rx_rings(guest)[0]
     with guest.trace("igb_alloc_rx_buffers") as trace:
-        guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / b"count me"] * count, gap=0.001)
-        time.sleep(0.3)
+        for _ in range(0, count, 50):  # never more than the ring has room for
+            guest.deliver([lone(guest)] * 50)
     after = rx_rings(guest)[0]
     size = int(ring["count"])
     assert (int(after["ntc"]) - int(ring["ntc"])) % size == count % size
@@ -213,10 +212,11 @@ def test_r12_ring_full(debug_guest1, size):
         posted = (int(rx_rings(guest)[0]["tail"]) - int(rx_rings(guest)[0]["head"])) % size
         guest.hook("stall_poll eth0 1")
         received = guest.netdev()["rx_packets"]
-        guest.send_frames([Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / bytes(50)] * (posted + extra), gap=0.0002)
-        time.sleep(0.5)
+        for sent in range(0, posted + extra, 100):  # never more than the TAP has room for
+            guest.put([lone(guest)] * min(100, posted + extra - sent))
+        until(lambda: ethtool(guest)["rx_missed_errors"] >= counters["rx_missed_errors"] + extra, "what had no room is counted")
         guest.hook("stall_poll eth0 0")
-        time.sleep(0.5)
+        until(lambda: guest.netdev()["rx_packets"] >= received + posted, "what had room is delivered")
         after = guest.netdev()
         missed = ethtool(guest)
         assert after["rx_fifo"] - before["rx_fifo"] == extra
@@ -265,11 +265,18 @@ def test_r15_r16_polling_under_load(guest1):
     """A flood is polled: far fewer interrupts than frames, full polls, none interrupted by its own vector; SCHED is traceable."""
     guest = guest1
     quiet(guest)
-    frames = [bytes(Ether(dst=guest.mac, src=guest.host_mac, type=0x88b5) / bytes(50))] * 10000
-    before, received = guest.queue_interrupts(), guest.netdev()["rx_packets"]
+    bursts, size = 20, 500
+
+    def arrived():
+        device = guest.netdev()
+        return device["rx_packets"] + device["rx_fifo"]
+
+    before, received, counted = guest.queue_interrupts(), guest.netdev()["rx_packets"], arrived()
     with guest.trace("irq_handler_entry napi_schedule napi_poll napi_complete") as trace:
-        guest.send_frames(frames)
-        time.sleep(1)
+        for burst in range(1, bursts + 1):
+            with guest.frozen():
+                guest.send_frames([lone(guest)] * size)
+            until(lambda burst=burst: arrived() >= counted + burst * size, "all frames are taken or counted as missed")
     interrupts = guest.queue_interrupts() - before
     taken = guest.netdev()["rx_packets"] - received
     assert taken >= 1000 and interrupts < taken / 4, (interrupts, taken)
@@ -331,8 +338,9 @@ def test_r19_which_interrupts(guest):
     assert sum(after["NET_RX"]) - sum(before["NET_RX"]) >= 20
     # An unresolved neighbour's timer runs in the TIMER softirq.
     with guest.trace("timer_expire softirq_entry arp_send") as trace:
-        guest.sh(f"sendmany {guest.host_ip[:-1]}77 9 1 10")
-        time.sleep(1.5)
+        nobody = guest.host_ip[:-1] + "77"
+        guest.sh(f"sendmany {nobody} 9 1 10")
+        until(lambda: any(row["ip"] == nobody and row["state"] == "FAILED" for row in guest.debug_rows("net/neigh")), "nobody answers")
     expired = trace.of("timer_expire", func="neigh_timer_handler")
     assert expired and all(record["ctx"] in ("softirq", "ksoftirqd") for record in expired)
 
@@ -342,11 +350,10 @@ def test_r20_one_skb_from_driver_to_socket(guest1):
     """The same packet id from the descriptor to the user's buffer; the payload is copied at recv, not before."""
     guest = guest1
     quiet(guest)
-    with guest.background("udphold 5201 5202", ready=r"holding \d+"):
+    with guest.background("udphold 5201 5202", ready=r"holding \d+") as job:
         copied = int(guest.debug_rows("net/copied")[0]["user_rx_bytes"])
         with guest.trace(RECEIVE_EVENTS) as trace:
-            guest.send_frames([guest.frame(b"p" * 100, dport=5201)])
-            time.sleep(0.2)
+            guest.deliver([guest.frame(b"p" * 100, dport=5201)])
         skb = trace.of("udp_rcv", dport=5201)[0]["skb"]
         events = [record["event"] for record in trace.packet(skb)]
         for name in ("igb_clean_rx", "netif_receive_skb", "ip_rcv", "udp_rcv", "sock_queue_rcv"):
@@ -356,7 +363,7 @@ def test_r20_one_skb_from_driver_to_socket(guest1):
         with guest.trace("skb_* consume_skb") as trace:
             with guest.udp(connect=5202) as sock:
                 sock.send(b"go")
-            guest.console.wait_for(r"drained 1 100 ")
+            job.wait_for(r"drained 1 100 ")
         assert [record["len"] for record in trace.of("skb_copy_datagram", skb=skb)] == ["100"]
         assert trace.of("consume_skb", skb=skb)
         assert int(guest.debug_rows("net/copied")[0]["user_rx_bytes"]) == copied + 100 + 2

@@ -5,11 +5,11 @@ import os
 import re
 import socket
 import subprocess
-import time
 
 import pytest
 
 from console import Console
+from patience import PATIENCE, until
 from softnet import paths
 
 RUN = paths.ROOT / "scripts" / "run"
@@ -27,7 +27,7 @@ class Running:
 
     def __enter__(self):
         try:
-            self.console.wait_for("^softnet# ", 120)
+            self.console.wait_for("^softnet# ")
         except BaseException:
             self.__exit__()
             raise
@@ -49,11 +49,11 @@ def test_user_net(tmp_path):
     with Running(tmp_path, "--net", "user", "--smp", "1", "--pcap", pcap) as machine:
         port = int(re.search(r"UDP echo: 127\.0\.0\.1:(\d+)", machine.said()).group(1))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(5)
+            sock.settimeout(PATIENCE)
             sock.sendto(b"through NAT", ("127.0.0.1", port))
             assert sock.recv(100) == b"through NAT"
         machine.console.type("poweroff\n")
-        assert machine.process.wait(20) == 0
+        assert machine.process.wait(PATIENCE) == 0
     assert pcap.stat().st_size > 24
 
 
@@ -61,17 +61,18 @@ def test_telnet_and_http(tmp_path):
     """As printed, with nothing to be typed in the guest: a shell on a pseudo terminal, with job control, and a page."""
     with Running(tmp_path, "--smp", "1") as machine:
         shell, page = re.search(r"a shell: telnet (\S+ \d+)   a page: curl (\S+)", machine.said()).groups()
-        text = ""
-        for _ in range(100):  # QEMU's NAT takes the connection before telnetd listens, and ends it
+
+        def session():
             with subprocess.Popen(["telnet", *shell.split()], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
                 client.stdin.write(b"tty; sleep 100 &\njobs; kill %1; exit\n")
                 client.stdin.flush()
-                text = client.stdout.read().decode(errors="replace")
-            if "tty" in text:
-                break
-            time.sleep(0.2)
+                said = client.stdout.read().decode(errors="replace")
+            return "tty" in said and said
+
+        text = until(session, "telnetd serves")  # QEMU's NAT takes the connection before it listens, and ends it
         assert re.search(r"/dev/pts/\d", text) and re.search(r"\[1\].*sleep 100", text), text
-        done = subprocess.run(["curl", "-sS", "--retry", "20", "--retry-all-errors", "-m", "20", page], capture_output=True, text=True, check=True)
+        done = subprocess.run(["curl", "-sS", "--retry", "20", "--retry-all-errors", "-m", str(PATIENCE), page], capture_output=True,
+                              text=True, check=True)
         assert "<title>Softnet</title>" in done.stdout
 
 
@@ -80,9 +81,9 @@ def test_tap_net(tmp_path):
     with Running(tmp_path, "--net", "tap", "--smp", "2") as machine:
         line = next(line for line in machine.said().splitlines() if " ping " in line)
         words = line.split()
-        words[words.index("ping"):] = ["ping", "-c", "3", "-i", "0.1", words[-1]]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-        assert "3 received" in done.stdout, done.stdout + done.stderr
+        words[words.index("ping"):] = ["ping", "-c", "1", "-W", str(PATIENCE), words[-1]]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert "1 received" in done.stdout, done.stdout + done.stderr
 
 
 def test_debug_kernel(tmp_path):
@@ -121,7 +122,7 @@ def test_dhcp(tmp_path):
     process = subprocess.Popen(machine.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         console = Console(process, tmp_path / "console.log")
-        console.wait_for("^softnet# ", 120)
+        console.wait_for("^softnet# ")
         assert "inet 10.0.2.15" in console.command("ip")[1]
         assert re.search(r"^eth0\s+00000000\s+0202000A", console.command("cat /proc/net/route")[1], re.M)
     finally:

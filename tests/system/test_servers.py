@@ -9,17 +9,16 @@ import re
 import socket
 import struct
 import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
 from pymemcache.client.base import Client as Memcache
 
-from softnet import paths, servers
+from patience import PATIENCE, until
+from softnet import servers
 
 CLIENTS = 16
-PATIENCE = 120  # seconds until something that must happen counts as never happening
 # The caches whose objects a server, its connections, threads and memory take, and gives back. (Of dentry and the inodes of tmpfs,
 # files stay.)
 HELD = ("TCP UDP UNIX sock_inode_cache filp eventpoll eventpoll_epi eventpoll_pwq task_struct mm_struct files_cache sighand_cache "
@@ -41,16 +40,6 @@ def host(request, guests, tmp_path_factory):
     assert trouble is None
 
 
-def wait_until(condition, what):
-    """Poll until the condition holds; returns its value."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            pytest.fail(what)
-        time.sleep(0.1)
-    return value
-
-
 def held(guest):
     """Objects in use of the caches that must be as full afterwards as before."""
     slabs = guest.slabs()
@@ -60,7 +49,7 @@ def held(guest):
 def nothing_left(guest, before):
     """Wait until the caches hold no more than before."""
     for name, count in before.items():
-        wait_until(lambda name=name, count=count: held(guest)[name] <= count,
+        until(lambda name=name, count=count: held(guest)[name] <= count,
                    f"more {name} than the {count} of before; all before: {before}")
 
 
@@ -69,7 +58,7 @@ def serving(guest, line, port, signal=15, status=0):
     """A server in the guest while the body runs; then it is asked to end, ends with this status, and has left nothing."""
     before = held(guest)
     with guest.background(line) as job:
-        wait_until(lambda: listens(guest, port), f"nobody listens on port {port}: {job.output()[-2000:]}")
+        until(lambda: listens(guest, port), f"nobody listens on port {port}: {job.output()[-2000:]}")
         yield job
         ended, _ = guest.status(f"kill -{signal} {job.pid}; wait {job.pid}", PATIENCE)
         assert ended == status, job.output()[-2000:]
@@ -100,7 +89,7 @@ def client_of(guest):
 
 def finished(client, running, outcome):
     """Wait for a child of Redis to have ended well, by INFO persistence."""
-    wait_until(lambda: client.info("persistence")[running] == 0, f"{running} stays")
+    until(lambda: client.info("persistence")[running] == 0, f"{running} stays")
     assert client.info("persistence")[outcome] == "ok"
 
 
@@ -176,7 +165,7 @@ def test_redis(host):
         client.close()
     with serving(host, f"{REDIS} --appendonly yes", 6379):  # all is there again
         client = client_of(host)
-        wait_until(lambda: client.info("persistence")["loading"] == 0, "still loading")
+        until(lambda: client.info("persistence")["loading"] == 0, "still loading")
         assert client.dbsize() == count and client.get("appended199") == b"199" and client.get("size1000000") == \
             (PATTERN * 11)[1_000_000 % 97:][:1_000_000]
         client.close()
@@ -250,13 +239,13 @@ def test_nginx(host):
                 assert fetch(connection, "/pattern.bin", Connection="close") == (200, PATTERN)
 
     with serving(host, "/usr/sbin/nginx -c /srv/nginx.conf -g 'daemon off;'", 80, signal=3) as job:
-        first = wait_until(lambda: len(found := workers(host, job.pid)) == 4 and found, "nginx does not have its four workers")
+        first = until(lambda: len(found := workers(host, job.pid)) == 4 and found, "nginx does not have its four workers")
         together(one_connection)
         with ThreadPoolExecutor(1) as pool:  # while the workers are replaced, nobody is turned away
             requests = pool.submit(together, many_connections)
             host.sh(f"kill -1 {job.pid}")
             requests.result()
-        wait_until(lambda: len(found := workers(host, job.pid)) == 4 and not found & first, "SIGHUP does not bring new workers")
+        until(lambda: len(found := workers(host, job.pid)) == 4 and not found & first, "SIGHUP does not bring new workers")
         done = subprocess.run(["wrk", "-c", "50", "-t", "1", "-d", "1", "--timeout", "60", f"http://{host.ip}/"],
                               capture_output=True, text=True, timeout=PATIENCE, check=True)
         assert "Non-2xx" not in done.stdout and "Socket errors" not in done.stdout, done.stdout
@@ -282,7 +271,7 @@ def judge_transfer(name, report):
 def test_iperf3_server(host):
     with serving(host, "/usr/bin/iperf3 -s --forceflush > /tmp/iperf3.log", 5201, status=1):  # its status for a signal, on Linux too
         for number, name in enumerate(TRANSFERS, 1):
-            wait_until(lambda: f"(test #{number})" in host.cat("/tmp/iperf3.log") and listens(host, 5201), "not ready again")
+            until(lambda: f"(test #{number})" in host.cat("/tmp/iperf3.log") and listens(host, 5201), "not ready again")
             done = subprocess.run(["iperf3", "-J", "-c", host.ip, *TRANSFERS[name]], capture_output=True, text=True,
                                   timeout=PATIENCE, check=False)
             judge_transfer(name, done.stdout)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Rows K-01 to K-06 for UDP, and T-01: what a socket is made of."""
 
-import time
-
 import pytest
+
+from patience import steady
 
 
 @pytest.mark.row("K-01")
@@ -56,27 +56,20 @@ def test_k03_k05_callbacks_and_graph(guest):
             assert (sock["rcvbuf"], sock["sndbuf"]) == ("212992", "212992")
 
 
-def settled_slabs(guest):
-    """The object counts once sockets that earlier tests closed are freed: that waits for a grace period."""
-    last = guest.slabs()
-    for _ in range(20):
-        time.sleep(0.2)
-        now = guest.slabs()
-        if now["UDP"] == last["UDP"]:
-            return now
-        last = now
-    raise AssertionError("the UDP cache does not come to rest")
-
-
 @pytest.mark.row("K-04")
 def test_k04_objects_of_one_handle(guest):
     """One socket() is a file, a dentry, a socket inode and a sock; close() gives them back."""
     count = 50
     caches = ("filp", "dentry", "sock_inode_cache", "UDP")
-    before = settled_slabs(guest)
+
+    def objects():
+        slabs = guest.slabs()
+        return {name: slabs[name] for name in caches}
+
+    before = steady(objects, "memory")  # what earlier tests closed is freed after a grace period
     with guest.background(f"socks udp {count} 20000", ready=r"open \d+"):
-        opened = guest.slabs()
-    closed = settled_slabs(guest)
+        opened = steady(objects, "memory")
+    closed = steady(objects, "memory")
     for name in caches:
         grown = opened[name] - before[name]
         # The program itself costs a few files and names, the same number whatever it opens.
@@ -125,12 +118,12 @@ def test_t01_send_is_sendto(guest1):
 @pytest.mark.linux
 def test_unix_program(guest):
     """AF_UNIX, judged by a program in the guest that says the same on Linux."""
-    status, output = guest.status("unixsock /tmp/unixsock", 60)
+    status, output = guest.status("unixsock /tmp/unixsock")
     assert status == 0 and "all ok" in output, "\n".join(x for x in output.splitlines() if x.startswith("FAIL")) or output
 
 
 def test_unix_program_debug(debug_guest):
     """The same under the kernel's own checks; no socket is left, even those that only held each other."""
-    status, output = debug_guest.status("unixsock /tmp/unixsock", 60)
+    status, output = debug_guest.status("unixsock /tmp/unixsock")
     assert status == 0 and "all ok" in output, "\n".join(x for x in output.splitlines() if x.startswith("FAIL")) or output
     assert len(debug_guest.cat("/proc/net/unix").strip().splitlines()) == 1

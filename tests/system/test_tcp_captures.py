@@ -10,6 +10,8 @@ import time
 import pytest
 from scapy.all import IP, TCP, wrpcap
 
+from patience import PATIENCE, until
+
 WARNING = 0x600000  # tshark's levels: chat, note, warning, error
 # A reset is a warning of its own, and here it is meant; so is the report of a duplicate, when the host was impatient. The capture may
 # lack packets on a busy machine: no analysis of sequences.
@@ -46,8 +48,9 @@ def answer_long(sock):
 def send_late(sock):
     """Send after the guest has closed: its answer is RST."""
     assert sock.recv(10) == b""
+    end = time.monotonic() + PATIENCE
     with pytest.raises(OSError):
-        for _ in range(100):
+        while time.monotonic() < end:
             sock.sendall(b"late")
             time.sleep(0.02)
     sock.close()
@@ -87,11 +90,11 @@ def test_close_matrix(guest, captured, way):
     """Each end of a connection in a capture: the flags are as they should be."""
     guest.resolve()
     act, flags, word = MATRIX[way]
-    with socket.create_server((guest.host_ip, 0)) as server, guest.sniff(settle=0.5, only_guest=False) as packets:
-        server.settimeout(30)
+    with socket.create_server((guest.host_ip, 0)) as server, guest.sniff(only_guest=False) as packets:
+        server.settimeout(PATIENCE)
         with guest.background(f"tcpclose {guest.host_ip} {server.getsockname()[1]} {'last' if way == 'reset' else way}") as job:
             peer, _ = server.accept()
-            peer.settimeout(30)
+            peer.settimeout(PATIENCE)
             assert peer.recv(5) == b"hello"
             peer.sendall(b"ready")
             act(peer)
@@ -128,11 +131,11 @@ def test_time_wait_is_seen(guest):
             peer.sendall(b"ready")
             to_the_end(peer)
             job.wait_for("closed")
-        deadline = time.monotonic() + 20
-        while True:
+
+        def waiting():
             rows = [line.split() for line in guest.cat("/proc/net/tcp").splitlines() if f":{port:04X} " in line]
-            if rows and rows[0][3] == "06":
-                break
-            assert time.monotonic() < deadline, rows
+            return rows and rows[0][3] == "06" and rows
+
+        rows = until(waiting, "the connection is in TIME_WAIT")
         assert rows[0][5].startswith("03:") and rows[0][9] == "0"
         assert re.search(r"^TCP: inuse \d+ orphan \d+ tw [1-9]", guest.cat("/proc/net/sockstat"), re.M)

@@ -4,16 +4,17 @@
 import contextlib
 import socket
 import struct
-import time
 
 import pytest
 from scapy.all import IP, TCP, Ether
+
+from patience import PATIENCE, steady, until
 
 
 def parse_tcp(guest):
     """/proc/net/tcp: (local port, remote port, state, rx_queue, timer) of each line."""
     rows = []
-    for line in guest.cat("/proc/net/tcp", timeout=180).splitlines():
+    for line in guest.cat("/proc/net/tcp").splitlines():
         words = line.split()
         if len(words) > 9 and words[0].endswith(":") and words[0] != "sl":
             rows.append({"lport": int(words[1].split(":")[1], 16), "rport": int(words[2].split(":")[1], 16),
@@ -27,16 +28,16 @@ def ext(guest):
     return dict(zip(lines[0][1:], map(int, lines[1][1:])))
 
 
-def dial(guest, port, timeout=10):
+def dial(guest, port):
     """A connection of the host's to the guest."""
-    return socket.create_connection((guest.ip, port), timeout)
+    return socket.create_connection((guest.ip, port), PATIENCE)
 
 
 @contextlib.contextmanager
 def serving(guest):
     """A listening socket of the host's on the guest's network."""
     with socket.create_server((guest.host_ip, 0)) as server:
-        server.settimeout(20)
+        server.settimeout(PATIENCE)
         yield server
 
 
@@ -89,18 +90,21 @@ def test_loopback_and_own_address(guest):
 @pytest.mark.row("O-01", "N-04")
 def test_accept_queue_overflows(guest):
     """backlog 1 holds two; the host believes that the third is connected too; counters and both dumps say so."""
+    def listener_row():
+        return next(r for r in guest.debug_rows("net/listen") if r["local"].endswith(":6102"))
+
     before = ext(guest)
     with guest.background("tcppeer listen 6102 1", ready=r"listening 6102"), contextlib.ExitStack() as stack:
-        for _ in range(3):
+        for number in range(2):
             stack.enter_context(dial(guest, 6102))
-            time.sleep(0.3)
-        after = ext(guest)
-        row = next(r for r in guest.debug_rows("net/listen") if r["local"].endswith(":6102"))
+            until(lambda number=number: listener_row()["ack_backlog"] == str(number + 1), "it waits to be accepted")
+        stack.enter_context(dial(guest, 6102))
+        after = until(lambda: (found := ext(guest))["ListenOverflows"] > before["ListenOverflows"] and found, "the queue overflows")
+        row = listener_row()
         assert (row["ack_backlog"], row["max_ack_backlog"], row["qlen"], row["nr_table_entries"]) == ("2", "1", "1", "16")
         lines = parse_tcp(guest)
         listener = next(r for r in lines if r["lport"] == 6102 and r["state"] == 10)
         assert listener["rx"] == 2 and len([r for r in lines if r["lport"] == 6102 and r["state"] == 3]) == 1
-    assert after["ListenOverflows"] > before["ListenOverflows"]
     assert after["ListenDrops"] - before["ListenDrops"] == after["ListenOverflows"] - before["ListenOverflows"]
 
 
@@ -113,15 +117,14 @@ def test_resets(guest):
     guest.resolve()
     stray = Ether(dst=guest.mac, src=guest.host_mac) / IP(src=guest.host_ip, dst=guest.ip) / \
         TCP(sport=4321, dport=6198, flags="A", seq=1, ack=77)
-    answers = [p for p in guest.exchange([stray]) if TCP in p and p[TCP].dport == 4321]
+    answers = [p for p in guest.exchange([stray], 1) if TCP in p and p[TCP].dport == 4321]
     assert [(str(p[TCP].flags), p[TCP].seq) for p in answers] == [("R", 77)]
     with guest.background("tcppeer echo 6103", ready=r"listening 6103"):
         sock = dial(guest, 6103)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         port = sock.getsockname()[1]
         sock.close()  # RST
-        time.sleep(0.3)
-        assert not [r for r in parse_tcp(guest) if r["rport"] == port]
+        until(lambda: not [r for r in parse_tcp(guest) if r["rport"] == port], "it is gone")
         with dial(guest, 6103) as again:
             again.sendall(b"alive")
             assert again.recv(10) == b"alive"
@@ -147,11 +150,8 @@ def test_memory_of_idle_connections(guest):
         before = held(guest)
         for _ in range(count):
             stack.enter_context(dial(guest, 6104))
-        deadline = time.monotonic() + 30
-        while len([r for r in parse_tcp(guest) if r["lport"] == 6104 and r["state"] == 1]) < count + 1:
-            assert time.monotonic() < deadline
-        time.sleep(1)
-        after = held(guest)
+        until(lambda: len([r for r in parse_tcp(guest) if r["lport"] == 6104 and r["state"] == 1]) == count + 1, "all are accepted")
+        after = steady(lambda: held(guest), "memory")
     grown = {name: (after[name] - before.get(name, 0)) / count for name in after
              if after[name] - before.get(name, 0) >= 16 * count}
     print(f"bytes per connection: {sum(grown.values()):.0f} in {grown}")
@@ -167,8 +167,8 @@ def test_ten_thousand_connections(guests):
         count = 10000
         with guest.background("tcppeer hold 6105 128", ready=r"listening 6105") as job, contextlib.ExitStack() as stack:
             for _ in range(count):
-                stack.enter_context(dial(guest, 6105, timeout=30))
-            job.wait_for(r"held 10000\b", timeout=120)
+                stack.enter_context(dial(guest, 6105))
+            job.wait_for(r"held 10000\b")
             table = guest.debug_rows("net/tcp_table")[0]
             assert int(table["sockets"]) >= count and int(table["max_chain"]) < 16
         assert guest.ping(1) == 1

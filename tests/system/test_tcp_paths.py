@@ -5,9 +5,10 @@ import contextlib
 import itertools
 import re
 import socket
-import time
 
 import pytest
+
+from patience import PATIENCE, until
 
 LOCAL = "sys_* sock_* ip_* net_dev_* netif_* napi_* softirq_* irq_handler_entry igb_* tcp_* sched_wakeup wake_func " \
     "inet_csk_accept arp_send skb_copy_*"
@@ -112,7 +113,7 @@ def test_tcp_receive_chain(guest1):
     guest = guest1
     guest.resolve()
     with low_latency(guest), guest.background("tcppeer echo 6300", ready=r"listening 6300"), \
-            socket.create_connection((guest.ip, 6300), 10) as sock:
+            socket.create_connection((guest.ip, 6300), PATIENCE) as sock:
         sock.sendall(b"warm")
         assert sock.recv(10) == b"warm"
         with guest.trace(LOCAL) as trace:
@@ -146,7 +147,7 @@ def test_passive_handshake(guest1):
     guest = guest1
     guest.resolve()
     with guest.background("tcppeer hold 6301 5", ready=r"listening 6301") as job, guest.trace(LOCAL) as trace:
-        with socket.create_connection((guest.ip, 6301), 10):
+        with socket.create_connection((guest.ip, 6301), PATIENCE):
             job.wait_for(r"held 1\b")
     chain = trace.order("tcp_v4_rcv", "tcp_conn_request", ("net_dev_queue", {"dev": "eth0"}), "tcp_v4_rcv", "tcp_check_req",
                         ("tcp_set_state", {"old": "3", "new": "1"}), "sock_def_readable", "sched_wakeup", "inet_csk_accept",
@@ -182,12 +183,10 @@ def test_copies_when_sending(guest):
         return int(re.search(r"user_tx_bytes=(\d+)", guest.debug("net/copied")).group(1))
     before = copied()
     blob = b"y" * 40000
-    with guest.background("tcppeer echo 6303", ready=r"listening 6303"), socket.create_connection((guest.ip, 6303), 10) as sock:
+    with guest.background("tcppeer echo 6303", ready=r"listening 6303"), socket.create_connection((guest.ip, 6303), PATIENCE) as sock:
         sock.sendall(blob)
         assert receive(sock, len(blob)) == blob
-        deadline = time.monotonic() + 20
-        while copied() - before < len(blob):  # the call may not have returned yet
-            assert time.monotonic() < deadline
+        until(lambda: copied() - before >= len(blob), "the call has returned")
         assert copied() - before == len(blob)
 
 
@@ -196,7 +195,7 @@ def test_net_rx_outnumbers_net_tx(guest):
     """A mixed workload: completions and arrivals are both NET_RX."""
     guest.resolve()
     before = guest.softirqs()
-    with guest.background("tcppeer echo 6304", ready=r"listening 6304"), socket.create_connection((guest.ip, 6304), 10) as sock:
+    with guest.background("tcppeer echo 6304", ready=r"listening 6304"), socket.create_connection((guest.ip, 6304), PATIENCE) as sock:
         for _ in range(200):
             sock.sendall(b"ping")
             assert receive(sock, 4) == b"ping"

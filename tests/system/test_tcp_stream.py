@@ -3,17 +3,18 @@
 
 import signal
 import socket
-import time
 
 import pytest
-from scapy.all import TCP
+from scapy.all import TCP, Ether
+
+from patience import PATIENCE, until
 
 
 @pytest.mark.linux
 @pytest.mark.row("W-07", "W-21", "T-02", "X-08", "X-10", "N-01", "N-02", "H-05", "Z-02", "A-03")
 def test_a_program_judges(guest):
     """tcpcheck's verdicts, most of them in the names of rows."""
-    output = guest.sh("tcpcheck", timeout=120)
+    output = guest.sh("tcpcheck", 4 * PATIENCE)
     assert "all ok" in output, output
 
 
@@ -22,23 +23,26 @@ def test_a_program_judges(guest):
 def test_a_stopped_program_is_found_by_its_own_heartbeat(guest):
     """The program is stopped: its kernel still answers keepalive, so the connection lives; only a heartbeat of the programs' own tells."""
     with guest.background("tcppeer echo 6400", ready=r"listening 6400") as job, \
-            socket.create_connection((guest.ip, 6400), 10) as sock:
+            socket.create_connection((guest.ip, 6400), PATIENCE) as sock:
         sock.sendall(b"beat")
         assert sock.recv(10) == b"beat"
         guest.sh(f"kill -{signal.SIGSTOP.value} {job.pid}")
         for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 60)):
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        with guest.sniff() as packets:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            time.sleep(5)
-        answers = [packet[TCP] for packet in packets if TCP in packet and packet[TCP].sport == 6400]
-        assert answers and {str(answer.flags) for answer in answers} == {"A"}
+        since = guest.wire_position()
+
+        def answers():
+            return [frame[TCP] for frame in map(Ether, guest.wire(since, to_guest=False)) if TCP in frame and frame[TCP].sport == 6400]
+
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        until(lambda: len(answers()) >= 3, "keepalive is answered")
+        assert {str(answer.flags) for answer in answers()} == {"A"}
         sock.sendall(b"beat")
         sock.settimeout(1)
         with pytest.raises(TimeoutError):
             sock.recv(10)
         guest.sh(f"kill -{signal.SIGCONT.value} {job.pid}")
-        sock.settimeout(20)
+        sock.settimeout(PATIENCE)
         assert sock.recv(10) == b"beat"
 
 
@@ -58,25 +62,19 @@ def test_memory_by_state(guest):
     caches = ("TCP", "sock_inode_cache", "filp", "dentry", "tw_sock_TCP", "request_sock_TCP")
     assert "Normal" in guest.cat("/proc/buddyinfo") or "DMA" in guest.cat("/proc/buddyinfo")
     count = 100
-    deadline = time.monotonic() + 150
-    while in_use(guest, ("tw_sock_TCP",))["tw_sock_TCP"]:  # of earlier tests
-        assert time.monotonic() < deadline
-        time.sleep(1)
+    until(lambda: not in_use(guest, ("tw_sock_TCP",))["tw_sock_TCP"], "TIME_WAIT of earlier tests ends")
 
     def settle(name, wanted):
-        """The bytes per connection once cache `name` has grown so many objects."""
-        deadline = time.monotonic() + 60
-        while True:
-            now = in_use(guest, caches)
-            if abs(now[name] - before[name] - wanted) < count // 10 * size[name]:
-                return {cache: (now[cache] - before[cache]) / count for cache in caches}
-            assert time.monotonic() < deadline, (before, now)
+        """The bytes per connection once cache `name` has grown by so many."""
+        now = until(lambda: abs((found := in_use(guest, caches))[name] - before[name] - wanted) < count // 10 * size[name] and found,
+                    f"{name} grows by {wanted} from {before[name]}")
+        return {cache: (now[cache] - before[cache]) / count for cache in caches}
 
     with guest.background("tcppeer hold 6401 128", ready=r"listening 6401") as job:
         size = {line.split()[0]: int(line.split()[3]) for line in guest.cat("/proc/slabinfo").splitlines()
                 if line.split()[0] in caches}
         before = in_use(guest, caches)
-        socks = [socket.create_connection((guest.ip, 6401), 10) for _ in range(count)]
+        socks = [socket.create_connection((guest.ip, 6401), PATIENCE) for _ in range(count)]
         job.wait_for(r"held 100\b")
         established = settle("TCP", count * size["TCP"])
     # The program is gone: its ends were closed first, so they wait in the guest when the host closes too.

@@ -11,12 +11,12 @@ def failed_lines(output):
 @pytest.mark.linux
 def test_ptys(guest):
     """Sessions on a pty: job control, window size, hangup of both ends."""
-    status, output = guest.status("ptys", 60)
+    status, output = guest.status("ptys")
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
 def test_ptys_debug(debug_guest):
     """The same under the kernel's own checks; nothing is left behind."""
-    status, output = debug_guest.status("ptys", 60)
+    status, output = debug_guest.status("ptys")
     assert status == 0 and "all ok" in output, failed_lines(output)
     assert debug_guest.cat("/proc/sys/kernel/pty/nr").strip() == "0"

@@ -7,16 +7,23 @@ import time
 import pytest
 from scapy.all import ICMP, IP, UDP, Ether
 
+from patience import until
+
+
+def asleep(guest, pid):
+    """Wait until a task sleeps."""
+    until(lambda: guest.task(pid)["state"] == "S", f"task {pid} sleeps")
+
 
 @pytest.mark.linux
 @pytest.mark.row("U-01")
 def test_u01_the_specific_socket_receives(guest):
     """Two sockets on one port, one on the wildcard and one on the address: the specific one receives."""
     guest.ping(1)
-    with guest.background("scorecheck 5410 " + guest.ip, ready=r"listening"):
+    with guest.background("scorecheck 5410 " + guest.ip, ready=r"listening") as job:
         with guest.udp(connect=5410) as sock:
             sock.send(b"whose?")
-            assert guest.console.wait_for(r"scorecheck: (\w+) got 6", 10).group(1) == "specific"
+            assert job.wait_for(r"scorecheck: (\w+) got 6").group(1) == "specific"
 
 
 @pytest.mark.linux
@@ -27,7 +34,7 @@ def test_u02_closed_port(guest):
     time.sleep(1.2)  # the error rate limit
     before = guest.snmp()
     frame = guest.frame(b"nobody", dport=4999, sport=4321)
-    answers = [packet for packet in guest.exchange([frame]) if ICMP in packet]
+    answers = [packet for packet in guest.exchange([frame], 1) if ICMP in packet]
     assert [(p[ICMP].type, p[ICMP].code) for p in answers] == [(3, 3)]
     quoted = bytes(answers[0][ICMP].payload)
     assert quoted[:20][12:20] == bytes(frame[IP])[12:20] and quoted[20:28] == bytes(frame[UDP])[:8]
@@ -74,16 +81,14 @@ def test_u04_u05_backlog(debug_guest):
     guest.resolve()
     with guest.background("udphold 5500 5501", ready=r"holding \d+"):
         with guest.trace("udp_queue_rcv_skb sk_* sock_queue_rcv") as trace:
-            guest.sh("echo 'hold_sock 5500 3000' > /sys/kernel/debug/test/hooks &")
+            guest.sh("echo 'hold_sock 5500 600000' > /sys/kernel/debug/test/hooks &")
             holder = guest.sh("echo $!").strip().splitlines()[-1]
-            while guest.sockets(5500)[0]["owned"] == "0":
-                time.sleep(0.05)
+            until(lambda: guest.sockets(5500)[0]["owned"] == "1", "the socket is owned")
             with guest.udp(connect=5500) as sock:
                 for number in range(3):
                     sock.send(b"%d" % number)
-            time.sleep(0.3)
-            held = guest.sockets(5500)[0]
-            guest.sh(f"wait {holder}")
+            held = until(lambda: (row := guest.sockets(5500)[0])["backlog"] == "3" and row, "three packets are in the backlog")
+            guest.sh(f"kill {holder}; wait {holder}", check=False)
             released = guest.sockets(5500)[0]
         assert (held["backlog"], held["rxq"], held["owned"]) == ("3", "0", "1")
         assert (released["backlog"], released["rxq"], released["owned"]) == ("0", "3", "0")
@@ -100,13 +105,11 @@ def test_u06_receive_buffer_full(guest):
     """What does not fit in sk_rcvbuf is dropped and counted: received plus dropped is sent."""
     guest.ping(1)
     sent = 600
-    with guest.background("udphold 5600 5601", ready=r"holding \d+"):
+    with guest.background("udphold 5600 5601", ready=r"holding \d+") as job:
         before = guest.snmp()["Udp"]
-        with guest.udp(connect=5600) as sock:
-            for _ in range(sent):
-                sock.send(bytes(1000))
-                time.sleep(0.0005)
-        time.sleep(0.5)
+        frame = guest.frame(bytes(1000), dport=5600)
+        for _ in range(0, sent, 50):  # never more than a ring has room for
+            guest.deliver([frame] * 50)
         row = guest.udp_socket(5600)
         after = guest.snmp()["Udp"]
         assert row["drops"] > 0
@@ -114,7 +117,7 @@ def test_u06_receive_buffer_full(guest):
         assert row["rx_queue"] <= 212992 + 4096
         with guest.udp(connect=5601) as go:
             go.send(b"go")
-        found = guest.console.wait_for(r"drained (\d+) (\d+) ")
+        found = job.wait_for(r"drained (\d+) (\d+) ")
         assert int(found.group(1)) + row["drops"] == sent
         assert int(found.group(2)) == 1000 * int(found.group(1))
         assert guest.udp_socket(5600)["rx_queue"] == 0
@@ -125,10 +128,11 @@ def test_u07_two_levels(guest1):
     """recvfrom → inet_recvmsg (first level) → udp_recvmsg (second) → __skb_recv_datagram."""
     guest = guest1
     guest.resolve()
+    server = guest.pids("udpecho")[0]
     with guest.trace("sys_* sock_recvmsg udp_recvmsg skb_* sched_sleep") as trace:
         for _ in range(2):
             guest.echo(b"levels")
-            time.sleep(0.2)  # the server is asleep again
+            asleep(guest, server)
     trace.order(("sys_enter", {"name": "recvfrom"}), ("sock_recvmsg", {"ops": "inet_recvmsg", "prot": "udp_recvmsg"}),
                 "udp_recvmsg", ("sched_sleep", {"wchan": "wait_for_more_packets"}), "skb_recv_datagram", "skb_copy_datagram",
                 ("sys_exit", {"name": "recvfrom"}))
@@ -138,7 +142,7 @@ def test_u07_two_levels(guest1):
 @pytest.mark.row("U-08", "K-01", "K-02", "T-01", "U-02")
 def test_sockcheck(guest):
     """The socket calls' results and errors, judged by a program in the guest."""
-    status, output = guest.status("sockcheck", 60)
+    status, output = guest.status("sockcheck")
     assert status == 0 and "all ok" in output, "\n".join(line for line in output.splitlines() if not line.startswith("ok "))
 
 
@@ -149,7 +153,7 @@ def test_u08_u10_blocking(guest):
     guest.ping(1)
     with guest.background("udpwait 5700 1", ready=r"waiting (\d+)") as job:
         pid = int(job.found.group(1))
-        time.sleep(0.3)
+        asleep(guest, pid)
         first = guest.task(pid)
         time.sleep(1)
         second = guest.task(pid)
@@ -161,8 +165,7 @@ def test_u08_u10_blocking(guest):
         with guest.udp(connect=5700) as sock:
             sock.send(b"wake up")
         job.wait_for(rf"got {pid} 7")
-        time.sleep(0.2)
-        assert guest.task(pid)["voluntary"] >= second["voluntary"] + 1
+        until(lambda: guest.task(pid)["voluntary"] >= second["voluntary"] + 1, "it sleeps again")
 
 
 @pytest.mark.row("U-09", "W-13", "W-18")
@@ -170,10 +173,8 @@ def test_u09_w13_exclusive_waiters(guest):
     """Four tasks wait on one UDP socket: exclusive entries at the tail; one datagram wakes exactly one."""
     guest.resolve()
     with guest.background("udpwait 5710 4", ready=r"waiting \d+") as job:
-        time.sleep(0.5)
+        sock = until(lambda: (row := guest.sockets(5710)[0])["wq_entries"] == "4" and row, "all wait")
         pids = sorted(int(pid) for pid in re.findall(r"waiting (\d+)", job.output()))
-        assert len(pids) == 4
-        sock = guest.sockets(5710)[0]
         try:
             assert sock["wq_entries"] == "4" and len(sock["waits"]) == 4
             assert all(int(wait["flags"], 16) & 1 for wait in sock["waits"])
@@ -186,7 +187,6 @@ def test_u09_w13_exclusive_waiters(guest):
                 woken = [record for record in trace.of("wake_func") if int(record["pid"]) in pids]
                 assert [record["pid"] for record in woken] == [expected]
                 assert woken[0]["woken"] == "1"
-            time.sleep(0.2)
-            assert len(guest.sockets(5710)[0]["waits"]) == 4
+            until(lambda: len(guest.sockets(5710)[0]["waits"]) == 4, "all wait again")
         finally:
             guest.sh("kill -9 " + " ".join(map(str, pids)), check=False)

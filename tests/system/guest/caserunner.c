@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_WORDS = 64, MAX_OUTPUT = 1 << 20, POLL_MS = 50 };
+enum { MAX_WORDS = 64, MAX_OUTPUT = 1 << 20 };
 
 static const char work_directory[] = "/tmp/case";
 static int console = 1;
@@ -176,6 +176,9 @@ static void run_child(const struct test_case *c, int out)
                            "COLUMNS=80",
                            "LINES=24",
                            NULL};
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
     setsid();
     int null = open("/dev/null", O_RDWR);
     dup2(null, 0);
@@ -187,6 +190,22 @@ static void run_child(const struct test_case *c, int out)
     execve(c->words[0], c->words, environment);
     dprintf(2, "caserunner: %s: %s\n", c->words[0], strerror(errno));
     _exit(127);
+}
+
+static void on_child(int sig)
+{
+    (void)sig;
+}
+
+/// SIGCHLD ends wait_for_news(), and nothing else.
+static void watch_children(void)
+{
+    struct sigaction a = {.sa_handler = on_child};
+    sigset_t child;
+    sigaction(SIGCHLD, &a, NULL);
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child, NULL);
 }
 
 static long long now_ms(void)
@@ -222,6 +241,18 @@ static bool drain(int fd, struct output *o)
     return true;
 }
 
+/// Sleep until the pipe `fd` (-1: none) has something, a child has ended, or it is `deadline`: a case that looks at process 1 finds
+/// it asleep. SIGCHLD is blocked but for here. True if the pipe is to be read.
+static bool wait_for_news(int fd, long long deadline)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    long long left = deadline - now_ms();
+    struct timespec limit = {left > 0 ? left / 1000 : 0, left > 0 ? left % 1000 * 1000000 : 0};
+    sigset_t none;
+    sigemptyset(&none);
+    return ppoll(&p, 1, &limit, &none) > 0;
+}
+
 static void run_case(const struct test_case *c, struct output *o)
 {
     int ends[2];
@@ -240,8 +271,7 @@ static void run_case(const struct test_case *c, struct output *o)
     bool ended = false, late = false, more = true;
     int status = 0;
     while (!ended && !late) {
-        struct pollfd p = {more ? ends[0] : -1, POLLIN, 0};
-        if (poll(&p, 1, POLL_MS) > 0)
+        if (wait_for_news(more ? ends[0] : -1, deadline))
             more = drain(ends[0], o);
         int s;
         pid_t pid;
@@ -314,6 +344,7 @@ static char *load_cases(size_t *size)
 int main(void)
 {
     prepare();
+    watch_children();
     int fd = open("/dev/console", O_RDWR | O_CLOEXEC);
     if (fd >= 0)
         console = fcntl(fd, F_DUPFD_CLOEXEC, 10);

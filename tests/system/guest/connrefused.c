@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A connected UDP socket learns that nobody listens at the peer (row U-02). Usage: connrefused ADDRESS PORT
 #include "guest_test.h"
+#include <poll.h>
 
 int main(int argc, char **argv)
 {
@@ -11,12 +12,14 @@ int main(int argc, char **argv)
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     char byte;
     connect(fd, (struct sockaddr *)&peer, sizeof peer);
-    set_timeout(fd, 3000);
+    set_timeout(fd, PATIENCE_MS);
     check_value("send", send(fd, "x", 1, 0), 1);
     check_errno("blocked recv is refused", recv(fd, &byte, 1, 0), ECONNREFUSED);
     check_errno("the error is told once", recv(fd, &byte, 1, MSG_DONTWAIT), EAGAIN);
     send(fd, "x", 1, 0);
-    sleep_ms(500);
+    struct pollfd p = {fd, POLLIN, 0};
+    check_value("poll tells", poll(&p, 1, PATIENCE_MS), 1);
+    check("POLLERR", p.revents & POLLERR, "not set");
     int error = 0;
     socklen_t length = sizeof error;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);

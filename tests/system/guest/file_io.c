@@ -244,7 +244,7 @@ static void check_poll(void)
         write(p[1], "x", 1);
         _exit(0);
     }
-    check_value("wakes", poll(f, 1, 5000), 1);
+    check_value("wakes", poll(f, 1, PATIENCE_MS), 1);
     check_value("POLLIN", f[0].revents, POLLIN);
     waitpid(pid, NULL, 0);
     char c;

@@ -72,6 +72,9 @@ static inline void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
+/// What must happen has so many milliseconds to do so.
+enum { PATIENCE_MS = 60000 };
+
 /// Start SIGALRM every `ms` (0: stop). Repeated, as the first may come before the call that it is to interrupt.
 static inline void alarm_every_ms(long ms)
 {

@@ -53,7 +53,8 @@ static void datagram(int from, int to, const char *text)
                 (long)strlen(text));
     struct pollfd p = {to, POLLIN, 0};
     check("it came",
-          poll(&p, 1, 5000) == 1 && recv(to, buf, sizeof buf, 0) == (ssize_t)strlen(text), NULL);
+          poll(&p, 1, PATIENCE_MS) == 1 && recv(to, buf, sizeof buf, 0) == (ssize_t)strlen(text),
+          NULL);
 }
 
 static int attach(int fd, const struct insn *i, unsigned n)
@@ -107,7 +108,8 @@ static void check_taps(int from, int to)
         .sll_family = AF_PACKET, .sll_ifindex = lo, .sll_protocol = htons(0x88b5)};
     check_value("send a frame", sendto(raw, frame, 60, 0, (struct sockaddr *)&a, sizeof a), 60);
     struct pollfd p = {raw, POLLIN, 0};
-    check("it comes back", poll(&p, 1, 5000) == 1 && recv(raw, frame, sizeof frame, 0) == 60, NULL);
+    check("it comes back", poll(&p, 1, PATIENCE_MS) == 1 && recv(raw, frame, sizeof frame, 0) == 60,
+          NULL);
     check_errno("too short an address", sendto(raw, frame, 60, 0, (struct sockaddr *)&a, 10),
                 EINVAL);
     a.sll_ifindex = 9999;
@@ -144,7 +146,7 @@ static void check_filters(int from, int to)
     sendto(from, "allowed", 7, 0, (struct sockaddr *)&a, sizeof a);
     struct pollfd p = {to, POLLIN, 0};
     check("filtered and cut",
-          poll(&p, 1, 5000) == 1 && recv(to, frame, sizeof frame, MSG_DONTWAIT) == 2 &&
+          poll(&p, 1, PATIENCE_MS) == 1 && recv(to, frame, sizeof frame, MSG_DONTWAIT) == 2 &&
               frame[0] == 'a',
           NULL);
     check_value("detach", setsockopt(to, SOL_SOCKET, DETACH, &lo, sizeof lo), 0);
@@ -187,7 +189,7 @@ static void check_ring(int from, int to)
     struct pollfd p = {raw, POLLIN, 0};
     check_value("empty", poll(&p, 1, 0), 0);
     datagram(from, to, "ringed");
-    check_value("readable", poll(&p, 1, 5000), 1);
+    check_value("readable", poll(&p, 1, PATIENCE_MS), 1);
     volatile unsigned *h = (volatile unsigned *)ring;
     unsigned mac = ((volatile unsigned short *)h)[6];
     check("status and lengths", (h[0] & 1) && h[1] == 48 && h[2] == 48, "");

@@ -56,7 +56,7 @@ int main(int argc, char **argv)
         bind_to(atoi(argv[2]));
     double *times = calloc((size_t)rounds, sizeof *times);
     sleep_ms(100);
-    set_timeout(a, 10000);
+    set_timeout(a, PATIENCE_MS);
     long voluntary = switches("\nvoluntary_ctxt_switches:"),
          involuntary = switches("nonvoluntary_ctxt_switches:");
     int done = 0;

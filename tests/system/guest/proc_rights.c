@@ -270,7 +270,7 @@ static void busy_text(void)
         _exit(9);
     }
     int fd = -1;
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 3000; i++) {
         fd = open("copy", O_WRONLY);
         if (fd < 0)
             break;

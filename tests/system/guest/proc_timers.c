@@ -136,7 +136,7 @@ static void timerfds(void)
     struct itimerspec t = every(10, 10), left;
     check("timerfd_settime", timerfd_settime(fd, 0, &t, NULL) == 0, NULL);
     struct pollfd p = {fd, POLLIN, 0};
-    check_value("poll", poll(&p, 1, 5000), 1);
+    check_value("poll", poll(&p, 1, PATIENCE_MS), 1);
     sleep_ms(60);
     check("expirations add up", read(fd, &n, sizeof n) == sizeof n && n >= 2, NULL);
     check("timerfd_gettime",
@@ -182,7 +182,7 @@ static void signalfds(void)
     union sigval v = {.sival_int = 1234};
     sigqueue(getpid(), SIGRTMIN + 2, v);
     struct pollfd p = {fd, POLLIN, 0};
-    check_value("poll", poll(&p, 1, 1000), 1);
+    check_value("poll", poll(&p, 1, PATIENCE_MS), 1);
     check_value("read", read(fd, &s, sizeof s), sizeof s);
     check("first: kill",
           s.ssi_signo == SIGUSR2 && s.ssi_code == SI_USER && s.ssi_pid == (uint32_t)getpid(), NULL);
@@ -195,7 +195,7 @@ static void signalfds(void)
         kill(getppid(), SIGUSR2);
         _exit(0);
     }
-    check_value("poll wakes", poll(&p, 1, 10000), 1);
+    check_value("poll wakes", poll(&p, 1, PATIENCE_MS), 1);
     check("from the child", read(fd, &s, sizeof s) == sizeof s && s.ssi_pid == (uint32_t)child,
           NULL);
     waitpid(child, NULL, 0);
@@ -218,7 +218,7 @@ static void awaited_signal(void)
         _exit(0);
     }
     siginfo_t info = {0};
-    struct timespec limit = {10, 0};
+    struct timespec limit = {PATIENCE_MS / 1000, 0};
     check_value("sigtimedwait", sigtimedwait(&set, &info, &limit), SIGUSR1);
     check("who sent it", info.si_pid == child, NULL);
     waitpid(child, NULL, 0);

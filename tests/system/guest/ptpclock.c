@@ -26,9 +26,11 @@ int main(int argc, char **argv)
         perror("clock_settime");
         return 1;
     }
-    long long first = ns(clock), from = ns(CLOCK_MONOTONIC);
+    // The guest may be stopped between two readings: those of its own clock enclose the others.
+    long long before = ns(CLOCK_MONOTONIC), first = ns(clock), from = ns(CLOCK_MONOTONIC);
     sleep_ms(atol(argv[1]));
-    long long last = ns(clock), to = ns(CLOCK_MONOTONIC);
-    printf("set %lld clock %lld monotonic %lld\n", first / 1000000000LL, last - first, to - from);
+    long long to = ns(CLOCK_MONOTONIC), last = ns(clock), after = ns(CLOCK_MONOTONIC);
+    printf("set %lld clock %lld monotonic %lld to %lld\n", first / 1000000000LL, last - first,
+           to - from, after - before);
     return 0;
 }

@@ -30,7 +30,7 @@ static int expect(int fd, const char *want)
         }
         struct pollfd p = {fd, POLLIN, 0};
         ssize_t n = -1;
-        if (seen_len + 1 < sizeof seen && poll(&p, 1, 10000) == 1)
+        if (seen_len + 1 < sizeof seen && poll(&p, 1, PATIENCE_MS) == 1)
             n = read(fd, seen + seen_len, sizeof seen - 1 - seen_len);
         if (n <= 0)
             break;
@@ -211,10 +211,10 @@ static void ends_without_a_session(void)
     write_all(master, "ab");
     CHECK(poll(&p, 1, 0) == 0);
     write_all(master, "c");
-    CHECK(poll(&p, 1, 10000) == 1 && read(slave, buf, sizeof buf) == 3);
+    CHECK(poll(&p, 1, PATIENCE_MS) == 1 && read(slave, buf, sizeof buf) == 3);
     close(slave);
     p.fd = master;
-    CHECK(poll(&p, 1, 10000) == 1 && (p.revents & POLLHUP));
+    CHECK(poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & POLLHUP));
     CHECK(read(master, buf, 1) == -1 && errno == EIO);
     slave = open(name, O_RDWR | O_NOCTTY);
     CHECK(slave >= 0);

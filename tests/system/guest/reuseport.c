@@ -63,7 +63,7 @@ static int ready_one(const int *group, int n)
     int found = -1;
     for (int i = 0; i < n; i++)
         p[i] = (struct pollfd){group[i], POLLIN, 0};
-    poll(p, (nfds_t)n, 5000);
+    poll(p, (nfds_t)n, PATIENCE_MS);
     for (int i = 0; i < n; i++)
         if (p[i].revents)
             found = found == -1 ? i : -2;

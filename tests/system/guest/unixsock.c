@@ -294,7 +294,7 @@ static void check_datagrams(void)
         sleep_ms(50);
         _exit(recv(a, buf, sizeof buf, 0) != 4);
     }
-    check_value("poll is woken by the reader", poll(&p, 1, 10000), 1);
+    check_value("poll is woken by the reader", poll(&p, 1, PATIENCE_MS), 1);
     check_value("writable after one was read", events(c) & POLLOUT, POLLOUT);
     waitpid(pid, NULL, 0);
     close(a);
