@@ -34,7 +34,7 @@ iov_iter iov_iter::user_vec(const piece *v, unsigned n)
     return i;
 }
 
-size_t iov_iter::contiguous(u64 *addr)
+inline size_t iov_iter::contiguous(u64 *addr)
 {
     const piece *p = v_ ? v_ : &one_;
     while (at_ < n_ && off_ >= p[at_].len) {

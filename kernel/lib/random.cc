@@ -39,15 +39,19 @@ static void chacha_block(random_pool &p, u32 out[16])
     memcpy(in + 4, p.key, sizeof(p.key));
     in[12] = static_cast<u32>(n);
     in[13] = static_cast<u32>(n >> 32);
-    memcpy(out, in, sizeof(in));
+    u32 s
+        [16]; // known to be ours alone, and indexed by constants: the compiler keeps most of it in registers
+    memcpy(s, in, sizeof(in));
     for (int i = 0; i < 10; i++) {
+#pragma GCC unroll 4
         for (int c = 0; c < 4; c++)
-            quarter_round(out, c, c + 4, c + 8, c + 12);
+            quarter_round(s, c, c + 4, c + 8, c + 12);
+#pragma GCC unroll 4
         for (int c = 0; c < 4; c++)
-            quarter_round(out, c, 4 + (c + 1) % 4, 8 + (c + 2) % 4, 12 + (c + 3) % 4);
+            quarter_round(s, c, 4 + (c + 1) % 4, 8 + (c + 2) % 4, 12 + (c + 3) % 4);
     }
     for (int i = 0; i < 16; i++)
-        out[i] += in[i];
+        out[i] = s[i] + in[i];
 }
 
 /// First use: as much as the machine offers. Without a hardware generator only the clock's low bits are unpredictable.

@@ -41,6 +41,8 @@ void napi_complete(napi_struct *n)
 {
     if (n->gro_list)
         napi_gro_flush(n);
+    consume_skb(n->skb);
+    n->skb = nullptr;
     irq_guard off;
     trace(trace_event::napi_complete, n, reinterpret_cast<void *>(n->poll));
     list<napi_struct, &napi_struct::poll_list>::erase(*n);
@@ -66,6 +68,8 @@ void netif_napi_del(napi_struct *n)
 {
     if (!n->dev)
         return;
+    consume_skb(n->skb);
+    n->skb = nullptr;
     for (napi_struct **pp = &n->dev->napi_list; *pp; pp = &(*pp)->dev_next) {
         if (*pp == n) {
             *pp = n->dev_next;

@@ -134,6 +134,7 @@ struct napi_struct : pinned {
     napi_struct *dev_next = nullptr;
     sk_buff *gro_list = nullptr; // packets that may grow until the poll ends, oldest first
     unsigned gro_count = 0;
+    sk_buff *skb = nullptr; // whose segment GRO joined to another: for the next frame of this poll
     u32 irq = 0; // interrupt that schedules it, for the netdev dump; 0: none. Set by the driver
 };
 
@@ -230,6 +231,11 @@ void napi_complete(napi_struct *n);
 // --- Receive -------------------------------------------------------------------------------------
 /// From a driver's poll. Takes over the skb. [S]
 int napi_gro_receive(napi_struct *n, sk_buff *skb);
+/// netdev_alloc_skb() for a driver's poll: the spare that napi_reuse_skb() kept, if it is large enough. [S] owner of n
+sk_buff *napi_alloc_skb(napi_struct *n, u32 len);
+/// Keep skb, whose payload has gone to another packet, as n's spare; it is freed if there is one, or if it is no receive buffer of
+/// one owner. The poll's end frees the spare. [S] owner of n. Linux: napi_reuse_skb, there for napi_gro_frags() only.
+void napi_reuse_skb(napi_struct *n, sk_buff *skb);
 int netif_receive_skb(sk_buff *skb);
 /// Queue for this CPU's backlog NAPI. Any context. NET_RX_SUCCESS or NET_RX_DROP (counted).
 int netif_rx(sk_buff *skb);

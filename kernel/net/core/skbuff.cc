@@ -235,6 +235,30 @@ sk_buff *netdev_alloc_skb(net_device *dev, u32 len)
     return skb;
 }
 
+void napi_reuse_skb(napi_struct *n, sk_buff *skb)
+{
+    if (n->skb || !skb->head_frag || skb->cloned || skb->destructor || skb->dst ||
+        skb->fclone != SKB_FCLONE_UNAVAILABLE || skb_shared(skb) || skb->data_len) {
+        consume_skb(skb);
+        return;
+    }
+    trace(trace_event::consume_skb, skb->trace_id, __builtin_return_address(0));
+    n->skb = skb;
+}
+
+sk_buff *napi_alloc_skb(napi_struct *n, u32 len)
+{
+    sk_buff *skb = n->skb;
+    if (!skb || skb->end < SKB_DATA_ALIGN(len + NET_SKB_PAD))
+        return netdev_alloc_skb(n->dev, len);
+    n->skb = nullptr;
+    init_skb(skb, skb->head, skb->end);
+    skb->head_frag = 1;
+    skb_reserve(skb, NET_SKB_PAD - NET_IP_ALIGN);
+    skb->dev = n->dev;
+    return skb;
+}
+
 void consume_skb(sk_buff *skb)
 {
     if (!skb || (skb->users.read() != 1 && !skb->users.put()))

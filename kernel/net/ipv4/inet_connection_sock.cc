@@ -85,6 +85,14 @@ void inet_csk_clear_xmit_timer(sock *sk, u8 what)
         icsk->icsk_pending = 0;
 }
 
+/// Arm a timer whose handler compares the time with the event's own. One that is armed for an earlier time stays as it is: its handler
+/// will find the event put off and wait again, which is seldom, while events are put off with every ACK.
+static void arm_xmit_timer(sock *sk, timer_list *t, u64 at)
+{
+    if (!t->pending() || time_after(read_once(t->expires), at))
+        sk_reset_timer(sk, t, at);
+}
+
 void inet_csk_reset_xmit_timer(sock *sk, u8 what, u32 when, u32 max_when)
 {
     inet_connection_sock *icsk = inet_csk(sk);
@@ -92,12 +100,12 @@ void inet_csk_reset_xmit_timer(sock *sk, u8 what, u32 when, u32 max_when)
     if (what == ICSK_TIME_DACK) {
         icsk->icsk_ack.pending |= ICSK_ACK_TIMER;
         icsk->icsk_ack.timeout = at;
-        sk_reset_timer(sk, &icsk->icsk_delack_timer, at);
+        arm_xmit_timer(sk, &icsk->icsk_delack_timer, at);
         return;
     }
     icsk->icsk_pending = what;
     icsk->icsk_timeout = at;
-    sk_reset_timer(sk, &icsk->icsk_retransmit_timer, at);
+    arm_xmit_timer(sk, &icsk->icsk_retransmit_timer, at);
 }
 
 void inet_csk_reset_keepalive_timer(sock *sk, u32 len)

@@ -22,6 +22,8 @@ gro_cb *cb_of(sk_buff *skb)
     return reinterpret_cast<gro_cb *>(skb->cb);
 }
 constexpr unsigned GRO_MAX_FLOWS = 8;
+/// Flags that a segment may add to those before it.
+constexpr u8 GRO_FREE_FLAGS = TCPHDR_PSH | TCPHDR_FIN;
 
 /// The headers of a frame that may be joined, all linear.
 struct headers {
@@ -94,11 +96,10 @@ bool continues(sk_buff *p, const headers &h)
     const iphdr *iph = kept_ip(p);
     const tcphdr *th = kept_tcp(p);
     const gro_cb *cb = cb_of(p);
-    constexpr u8 free_flags = TCPHDR_PSH | TCPHDR_FIN;
     return h.payload && h.payload <= cb->mss && ntohl(h.th->seq) == cb->next_seq &&
-           (h.flags & static_cast<u8>(~free_flags)) == TCPHDR_ACK && th->ack_seq == h.th->ack_seq &&
-           th->doff == h.th->doff && th->window == h.th->window && iph->tos == h.iph->tos &&
-           iph->ttl == h.iph->ttl && iph->frag_off == h.iph->frag_off &&
+           (h.flags & static_cast<u8>(~GRO_FREE_FLAGS)) == TCPHDR_ACK &&
+           th->ack_seq == h.th->ack_seq && th->doff == h.th->doff && th->window == h.th->window &&
+           iph->tos == h.iph->tos && iph->ttl == h.iph->ttl && iph->frag_off == h.iph->frag_off &&
            ntohs(h.iph->id) == cb->next_id && same_options(th, h.th, th->doff - 5u) &&
            p->len + h.payload < 65536;
 }
@@ -121,7 +122,7 @@ bool join_pages(sk_buff *p, sk_buff *skb, const headers &h)
     return true;
 }
 
-bool join(sk_buff *p, sk_buff *skb, const headers &h)
+bool join(napi_struct *napi, sk_buff *p, sk_buff *skb, const headers &h)
 {
     if (!join_pages(p, skb, h))
         return false;
@@ -129,12 +130,10 @@ bool join(sk_buff *p, sk_buff *skb, const headers &h)
     cb->next_seq += h.payload;
     cb->count++;
     cb->next_id++;
-    tcphdr *th = kept_tcp(p);
-    th->psh |= h.th->psh;
-    th->fin |= h.th->fin;
+    p->data[sizeof(iphdr) + 13] |= h.flags & GRO_FREE_FLAGS;
     skb->len = skb_headlen(skb);
     skb->data_len = 0;
-    consume_skb(skb);
+    napi_reuse_skb(napi, skb);
     return true;
 }
 
@@ -191,7 +190,7 @@ bool tcp4_gro_receive(napi_struct *napi, sk_buff *skb)
             continue;
         u16 mss = cb_of(p)->mss;
         bool last = h.payload < mss || (h.flags & (TCPHDR_PSH | TCPHDR_FIN));
-        if (continues(p, h) && join(p, skb, h)) {
+        if (continues(p, h) && join(napi, p, skb, h)) {
             if (last)
                 unlink_and_complete(napi, pp);
             return true;

@@ -28,6 +28,7 @@ struct igb_q_vector;
 /// Software's half of a receive descriptor: half of a page; the page reference is the driver's.
 struct igb_rx_buffer {
     dma_addr_t dma;
+    u8 *va; // of the page
     page *pg;
     u32 page_offset;
 };

@@ -16,6 +16,7 @@ static bool alloc_mapped_page(igb_ring *r, igb_rx_buffer *b)
     b->pg = pg;
     b->page_offset = 0;
     b->dma = page_to_phys(pg);
+    b->va = static_cast<u8 *>(page_address(pg));
     return true;
 }
 
@@ -46,21 +47,39 @@ bool igb_rx_pending(const igb_ring *r)
     return read_once(r->rx_desc[r->next_to_clean].wb.status_error) & RXD_STAT_DD;
 }
 
-/// Hand the slot's data to skb: short ones by copy into the head, so that the page stays; long ones as a page fragment, the other half
-/// of the page going back to the slot while nobody else uses it (Linux igb_add_rx_frag, igb_can_reuse_rx_page).
+/// Bytes of link, IP and TCP or UDP header of a frame of more than IGB_RX_HDR_LEN bytes at p; what cannot be told is IGB_RX_HDR_LEN
+/// (Linux igb_get_headlen). The payload stays in the page, where GRO and the socket queues can pass it on without a copy.
+static u32 header_length(const u8 *p)
+{
+    if (p[12] != 0x08 || p[13] != 0x00 || (p[14] & 0xf0) != 0x40)
+        return IGB_RX_HDR_LEN;
+    u32 l4 = ETH_HLEN + (p[14] & 15) * 4u;
+    if (p[23] == IPPROTO_TCP)
+        return max(l4 + (p[l4 + 12] >> 4) * 4u, u32{ETH_HLEN});
+    if (p[23] == IPPROTO_UDP)
+        return l4 + 8;
+    return IGB_RX_HDR_LEN;
+}
+
+/// Hand the slot's data to skb: short frames by copy into the head, so that the page stays; of long ones the headers, which must be
+/// linear before anybody looks at them, and the rest as a page fragment, the other half of the page going back to the slot while
+/// nobody else uses it (Linux igb_add_rx_frag, igb_pull_tail, igb_can_reuse_rx_page).
 static bool add_rx_data(igb_rx_buffer *b, sk_buff *skb, u32 size)
 {
-    u8 *va = static_cast<u8 *>(page_address(b->pg)) + b->page_offset;
-    if (size <= IGB_RX_HDR_LEN && !skb_is_nonlinear(skb) && size <= skb_tailroom(skb)) {
-        memcpy(skb_put(skb, size), va, size);
-        return true;
+    const u8 *va = b->va + b->page_offset;
+    u32 head = 0;
+    if (!skb->len) {
+        head = size <= IGB_RX_HDR_LEN ? size : header_length(va);
+        memcpy(skb_put(skb, head), va, head);
+        if (head == size)
+            return true;
     }
     if (skb_shinfo(skb)->nr_frags == MAX_SKB_FRAGS)
         return false; // longer than any frame we asked for
     bool sole_owner = b->pg->refs.load(std::memory_order_acquire) == 1;
     if (sole_owner)
         get_page(b->pg); // the slot keeps the page, the skb gets its own reference
-    skb_add_rx_frag(skb, b->pg, b->page_offset, size, IGB_RX_BUFSZ);
+    skb_add_rx_frag(skb, b->pg, b->page_offset + head, size - head, IGB_RX_BUFSZ);
     if (sole_owner)
         b->page_offset ^= IGB_RX_BUFSZ;
     else
@@ -75,7 +94,7 @@ static sk_buff *fetch_rx_buffer(igb_ring *r, u32 size)
     igb_rx_buffer *b = &r->rx_buffer_info[r->next_to_clean];
     sk_buff *skb = r->skb;
     if (!skb) {
-        skb = netdev_alloc_skb(r->netdev, IGB_RX_HDR_LEN);
+        skb = napi_alloc_skb(&r->q_vector->napi, IGB_RX_HDR_LEN);
         if (!skb) [[unlikely]] {
             r->alloc_failed++;
             return nullptr;
@@ -101,33 +120,10 @@ static void rx_checksum(igb_ring *r, sk_buff *skb, u32 staterr)
         skb->ip_summed = CHECKSUM_UNNECESSARY;
 }
 
-/// Bytes of link, IP and TCP or UDP header of a frame that is all in its first fragment; what cannot be told is IGB_RX_HDR_LEN
-/// (Linux igb_get_headlen). The payload stays in the page, where GRO and the socket queues can pass it on without a copy.
-static u32 header_length(const sk_buff *skb)
-{
-    const skb_frag &f = skb_shinfo(skb)->frags[0];
-    const u8 *p = static_cast<const u8 *>(page_address(f.pg)) + f.offset;
-    constexpr u32 most = IGB_RX_HDR_LEN;
-    if (f.size < most || p[12] != 0x08 || p[13] != 0x00 || (p[14] & 0xf0) != 0x40)
-        return min(skb->len, most);
-    u32 l4 = ETH_HLEN + (p[14] & 15) * 4u;
-    if (p[23] == IPPROTO_TCP)
-        return max(l4 + (p[l4 + 12] >> 4) * 4u, u32{ETH_HLEN});
-    if (p[23] == IPPROTO_UDP)
-        return l4 + 8;
-    return most;
-}
-
-/// Long frames are in fragments: the headers must be linear before anybody looks at them.
-static bool pull_header(sk_buff *skb)
-{
-    return skb_headlen(skb) >= ETH_HLEN || pskb_may_pull(skb, header_length(skb));
-}
-
 static void process_skb(igb_q_vector *q, sk_buff *skb, u32 staterr, u32 rss, u16 pkt_info)
 {
     igb_ring *r = &q->rx;
-    if (!pull_header(skb) || skb->len < ETH_HLEN) {
+    if (skb_headlen(skb) < ETH_HLEN) {
         kfree_skb(skb);
         return;
     }
