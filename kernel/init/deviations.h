@@ -10,7 +10,7 @@ DEVIATION("no swap, no modules, no block devices: the root file system is the in
 DEVIATION("IPv4 only")
 DEVIATION("TCP remembers nothing about peers (no tcp_metrics): tcp_tw_recycle has no effect, and "
           "without SYN cookies no peer is proven for the last quarter of tcp_max_syn_backlog")
-DEVIATION("no ECN, no TCP path MTU probing, no HyStart in CUBIC, no merging of SACKed packets")
+DEVIATION("no TCP path MTU probing, no HyStart in CUBIC, no merging of SACKed packets")
 DEVIATION(
     "packets of many segments are cut before the qdisc when the device has no TSO, not behind it")
 DEVIATION("no TCP Fast Open, no TCP MD5 signatures, no early demultiplexing")

@@ -21,7 +21,7 @@ struct seg {
     u32 saddr = PEER_IP, daddr = WIRE_IP;
     u16 spoil = 0; // xored into the checksum
     int doff = -1; // lie about the header length (words)
-    u8 ttl = 64;
+    u8 ttl = 64, tos = 0;
 
     void mss(u16 v)
     {
@@ -86,6 +86,7 @@ inline size_t make_tcp(u8 *f, const seg &s)
     h.saddr = s.saddr;
     h.daddr = s.daddr;
     h.ttl = s.ttl;
+    h.tos = s.tos;
     return make_ip(f, h, t, n);
 }
 inline void tcp_inject(const seg &s)
@@ -122,6 +123,7 @@ inline bool tcp_sent(seg *s)
         s->len = static_cast<u32>(tlen - hlen);
         memcpy(s->data, t + hlen, s->len);
         s->ttl = f[22];
+        s->tos = f[15];
         return true;
     }
     return false;

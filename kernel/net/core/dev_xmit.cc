@@ -157,7 +157,8 @@ static int xmit_noqueue(sk_buff *skb, net_device *dev, netdev_queue *txq)
 int dev_queue_xmit(sk_buff *skb)
 {
     net_device *dev = skb->dev;
-    if (unlikely(skb_is_gso(skb)) && !(dev->features & NETIF_F_TSO))
+    if (unlikely(skb_is_gso(skb)) &&
+        (!(dev->features & NETIF_F_TSO) || skb_shinfo(skb)->gso_type & SKB_GSO_TCP_ECN))
         return xmit_segments(skb);
     skb_reset_mac_header(skb);
     local_bh_disable(); // rcu_read_lock_bh

@@ -80,6 +80,8 @@ constexpr u32 NETIF_F_SG = 1, NETIF_F_IP_CSUM = 2, NETIF_F_HW_CSUM = 8, NETIF_F_
 /// Largest packet that is left to a device or to skb_gso_segment() to cut; skb_shared_info::gso_type.
 constexpr u32 GSO_MAX_SIZE = 65536;
 constexpr u16 SKB_GSO_TCPV4 = 1;
+/// The first segment alone carries CWR: no device here knows that.
+constexpr u16 SKB_GSO_TCP_ECN = 8;
 constexpr u32 LINK_STATE_START = 1, LINK_STATE_PRESENT = 2, LINK_STATE_NOCARRIER = 4;
 constexpr unsigned MAX_ADDR_LEN = 8;
 

@@ -59,7 +59,7 @@ inet_timewait_sock *inet_twsk_alloc(sock *sk, u8 substate)
     tw->tw_sport = inet->inet_sport;
     tw->tw_num = inet->inet_num;
     tw->tw_bound_dev_if = sk->sk_bound_dev_if;
-    tw->tw_tos = inet->tos;
+    tw->tw_tos = inet->tos & static_cast<u8>(~3); // only data may be marked (ECN)
     tw->tw_substate = substate;
     tw->tw_reuse = sk->sk_reuse;
     tw->tw_reuseport = sk->sk_reuseport;

@@ -131,6 +131,8 @@ static result<void> set_number_option(inet_sock *inet, int name, int val, unsign
         return error{EINVAL};
     switch (name) {
     case IP_TOS:
+        if (inet->sk_type == SOCK_STREAM) // there the last bits are TCP's (ECN)
+            val = (val & ~3) | (inet->tos & 3);
         if (inet->tos != static_cast<u8>(val)) {
             inet->tos = static_cast<u8>(val);
             sk_dst_reset(inet);

@@ -42,7 +42,7 @@ u32 cookie_init_timestamp(request_sock *rsk)
     const inet_request_sock *req = inet_rsk(rsk);
     u32 now = tcp_time_stamp();
     u32 options = req->wscale_ok ? req->snd_wscale : TS_NO_WSCALE;
-    options |= u32{req->sack_ok} << 4;
+    options |= u32{req->sack_ok} << 4 | u32{req->ecn_ok} << 5;
     u32 ts = (now & ~TSMASK) | options;
     return ts > now ? ts - (TSMASK + 1) : ts; // never ahead of the clock
 }
@@ -100,6 +100,8 @@ static bool cookie_check_timestamp(tcp_options_received *rx)
     rx->sack_ok = options >> 4 & 1;
     if (rx->sack_ok && !read_once(sysctl_tcp_sack))
         return false;
+    if ((options >> 5 & 1) && !read_once(sysctl_tcp_ecn))
+        return false;
     if ((options & TS_NO_WSCALE) == TS_NO_WSCALE)
         return true;
     rx->wscale_ok = 1;
@@ -119,6 +121,7 @@ static inet_request_sock *cookie_request(const sk_buff *skb, const tcp_options_r
     req->snt_isn = cookie;
     req->mss = mss;
     req->snt_synack = rx->saw_tstamp ? rx->rcv_tsecr : 0;
+    req->ecn_ok = rx->tstamp_ok && (rx->rcv_tsecr >> 5 & 1);
     // The SYN's IP options were forgotten; a peer repeats them (RFC 1122 §4.2.3.8).
     if (ip_hdr(skb)->ihl > 5) {
         ip_options opt;

@@ -112,7 +112,7 @@ struct inet_request_sock : request_sock {
     u32 snt_isn = 0, rcv_isn = 0, rcv_nxt = 0, snt_synack = 0;
     u32 mark = 0;
     u16 snd_wscale : 4 = 0, rcv_wscale : 4 = 0, tstamp_ok : 1 = 0, sack_ok : 1 = 0,
-                     wscale_ok : 1 = 0, acked : 1 = 0, no_srccheck : 1 = 0;
+                     wscale_ok : 1 = 0, acked : 1 = 0, no_srccheck : 1 = 0, ecn_ok : 1 = 0;
     ip_options *opt = nullptr; // kmalloc
 };
 using tcp_request_sock = inet_request_sock;

@@ -2,6 +2,7 @@
 // TCP_INFO: a connection's state for its user (Linux net/ipv4/tcp.c tcp_get_info). Any context.
 
 #include "net/ipv4/tcp_info.h"
+#include "net/ipv4/tcp_ecn.h"
 
 static constexpr u32 to_usecs(u32 ticks)
 {
@@ -43,6 +44,10 @@ void tcp_get_info(const sock *sk, tcp_info *info)
         info->tcpi_snd_wscale = tp->rx_opt.snd_wscale;
         info->tcpi_rcv_wscale = tp->rx_opt.rcv_wscale;
     }
+    if (tp->ecn_flags & TCP_ECN_OK)
+        info->tcpi_options |= TCPI_OPT_ECN;
+    if (tp->ecn_flags & TCP_ECN_SEEN)
+        info->tcpi_options |= TCPI_OPT_ECN_SEEN;
     info->tcpi_rto = to_usecs(tp->icsk_rto);
     info->tcpi_ato = to_usecs(tp->icsk_ack.ato);
     info->tcpi_snd_mss = tp->mss_cache;

@@ -9,7 +9,8 @@ constexpr int TCP_NODELAY = 1, TCP_MAXSEG = 2, TCP_CORK = 3, TCP_KEEPIDLE = 4, T
               TCP_KEEPCNT = 6, TCP_SYNCNT = 7, TCP_LINGER2 = 8, TCP_DEFER_ACCEPT = 9,
               TCP_WINDOW_CLAMP = 10, TCP_INFO = 11, TCP_QUICKACK = 12, TCP_CONGESTION = 13,
               TCP_THIN_LINEAR_TIMEOUTS = 16, TCP_USER_TIMEOUT = 18;
-constexpr u8 TCPI_OPT_TIMESTAMPS = 1, TCPI_OPT_SACK = 2, TCPI_OPT_WSCALE = 4;
+constexpr u8 TCPI_OPT_TIMESTAMPS = 1, TCPI_OPT_SACK = 2, TCPI_OPT_WSCALE = 4, TCPI_OPT_ECN = 8,
+             TCPI_OPT_ECN_SEEN = 16;
 
 /// Times in microseconds, ages in milliseconds, windows in bytes or segments as in Linux.
 struct tcp_info {

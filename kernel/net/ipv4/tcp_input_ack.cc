@@ -2,7 +2,7 @@
 // Acknowledgments: windows, what leaves the write queue, round-trip time (Linux net/ipv4/tcp_input.c tcp_ack,
 // tcp_clean_rtx_queue; RFC 9293 §3.10.7.4, RFC 6298, RFC 5961 §5). Socket lock held.
 
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 
 // --- Round-trip time (RFC 6298; times in jiffies, srtt scaled by 8, mdev by 4) ----------------------------------------------------------
 
@@ -326,6 +326,8 @@ int tcp_ack(sock *sk, sk_buff *skb, u32 flag)
         flag |= ack_update_window(sk, skb, ack, seq);
         if (tcb->sacked)
             flag |= tcp_sacktag_write_queue(sk, skb, prior_snd_una);
+        if (tcp_ecn_rcv_echo(tp, tcp_hdr(skb)))
+            flag |= FLAG_ECE;
     }
     tp->sk_err_soft.store(0, std::memory_order_relaxed);
     tp->icsk_probes_out = 0;

@@ -2,7 +2,7 @@
 // The receive side's estimates: peer's segment size, when to acknowledge, how much window to offer, how large the buffer is to be
 // (Linux net/ipv4/tcp_input.c; RFC 1122 §4.2.3.2, RFC 7323; dynamic right-sizing). Socket lock held.
 
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 
 // --- Quick ACKs and the size of what comes ---------------------------------------------------------------------------------------------
 
@@ -234,6 +234,7 @@ void tcp_event_data_recv(sock *sk, sk_buff *skb)
         }
     }
     ack.lrcvtime = now;
+    tcp_ecn_check_ce(sk, skb);
     if (skb->len >= 128)
         grow_window(sk, skb);
 }

@@ -3,7 +3,7 @@
 // net/ipv4/tcp_input.c tcp_data_queue; RFC 9293 §3.10.7.4, RFC 2018, RFC 2883, RFC 6093). Socket lock held.
 
 #include "net/core/sock_async.h"
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 #include "net/ipv4/tcp_input_ofo.h"
 #include "trace/trace.h"
 
@@ -187,6 +187,7 @@ void tcp_data_queue(sock *sk, sk_buff *skb)
     }
     skb_dst_drop(skb);
     skb_pull(skb, tcp_hdr(skb)->doff * 4u);
+    tcp_ecn_accept_cwr(tp, skb);
     tp->rx_opt.dsack = 0;
     u32 window_end = tp->rcv_nxt + tcp_receive_window(tp);
     if (tcb->seq == tp->rcv_nxt) {

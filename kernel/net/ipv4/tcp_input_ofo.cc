@@ -6,6 +6,7 @@
 // against sk_rcvbuf, and a new packet looks from the tail.
 
 #include "net/ipv4/tcp_input_ofo.h"
+#include "net/ipv4/tcp_ecn.h"
 
 // --- SACK blocks of our own ------------------------------------------------------------------------------------------------------------
 
@@ -149,6 +150,7 @@ void tcp_data_queue_ofo(sock *sk, sk_buff *skb)
 {
     tcp_sock *tp = tcp_sk(sk);
     tcp_skb_cb *tcb = TCP_SKB_CB(skb);
+    tcp_ecn_check_ce(sk, skb);
     if (unlikely(tcp_try_rmem_schedule(sk, skb, skb->truesize))) {
         NET_INC_STATS(LINUX_MIB_TCPOFODrop);
         kfree_skb_reason(skb, "tcp_ofo_drop");

@@ -6,7 +6,7 @@
 //   CWR       cwnd is being reduced without loss    Recovery  fast retransmit, until high_seq is acknowledged
 //   Loss      the retransmission timer expired, until high_seq is acknowledged
 
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 
 void tcp_set_ca_state(sock *sk, u8 state)
 {
@@ -85,6 +85,7 @@ static void init_cwnd_reduction(sock *sk, bool set_ssthresh)
     tp->prr_out = 0;
     if (set_ssthresh)
         tp->snd_ssthresh = tcp_ca(sk)->ssthresh(sk);
+    tcp_ecn_queue_cwr(tp);
 }
 
 static void cwnd_reduction(sock *sk, s32 newly, bool fast_rexmit)
@@ -188,8 +189,10 @@ static void undo_cwr(sock *sk, bool undo_ssthresh)
     if (tp->prior_ssthresh) {
         const tcp_congestion_ops *ca = tcp_ca(sk);
         tp->snd_cwnd = ca->undo_cwnd ? ca->undo_cwnd(sk) : max(tp->snd_cwnd, tp->snd_ssthresh << 1);
-        if (undo_ssthresh && tp->prior_ssthresh > tp->snd_ssthresh)
+        if (undo_ssthresh && tp->prior_ssthresh > tp->snd_ssthresh) {
             tp->snd_ssthresh = tp->prior_ssthresh;
+            tcp_ecn_withdraw_cwr(tp);
+        }
     } else {
         tp->snd_cwnd = max(tp->snd_cwnd, tp->snd_ssthresh);
     }
@@ -436,6 +439,7 @@ void tcp_enter_loss(sock *sk, bool how)
     tp->reordering = min(tp->reordering, static_cast<u32>(sysctl_tcp_reordering));
     tcp_set_ca_state(sk, TCP_CA_Loss);
     tp->high_seq = tp->snd_nxt;
+    tcp_ecn_queue_cwr(tp);
     // F-RTO (RFC 5682 §3.1): perhaps the ACKs were only late.
     tp->frto = sysctl_tcp_frto && (new_recovery || tp->icsk_retransmits);
 }

@@ -3,7 +3,7 @@
 // RFC 9293 §3.10.7). Socket lock held; softirq, backlog or prequeue.
 
 #include "net/core/sock_async.h"
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 
 static u64 seconds()
 {
@@ -39,6 +39,7 @@ static void take_peer_options(sock *sk, const sk_buff *skb)
 {
     tcp_sock *tp = tcp_sk(sk);
     const tcphdr *th = tcp_hdr(skb);
+    tcp_ecn_rcv_syn(tp, th);
     tp->rcv_nxt = TCP_SKB_CB(skb)->seq + 1;
     tp->rcv_wup = tp->rcv_nxt;
     tp->snd_wl1 = TCP_SKB_CB(skb)->seq;

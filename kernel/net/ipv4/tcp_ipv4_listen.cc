@@ -2,7 +2,7 @@
 // The passive handshake over IPv4 (Linux net/ipv4/tcp_ipv4.c tcp_v4_conn_request, tcp_v4_syn_recv_sock; atlas §15, §16; rows H-02,
 // H-04, O-01…O-04). Softirq (or backlog), under the listener's slock.
 
-#include "net/ipv4/tcp.h"
+#include "net/ipv4/tcp_ecn.h"
 
 static int tcp_v4_send_synack(sock *sk, rtable *rt, inet_request_sock *req)
 {
@@ -182,6 +182,8 @@ int tcp_v4_conn_request(sock *sk, sk_buff *skb)
     bool bad_options;
     req->opt = tcp_v4_save_options(skb, &bad_options);
     req->mark = sk->sk_mark;
+    // A cookie can keep it only in a timestamp.
+    req->ecn_ok = (!want_cookie || rx.tstamp_ok) && tcp_ecn_asked(skb);
     trace(trace_event::tcp_conn_request, skb->trace_id, sk, reqsk_queue_len(queue),
           inet_csk(sk)->sk_ack_backlog, want_cookie);
     if (bad_options || !choose_isn(sk, skb, req, want_cookie) ||

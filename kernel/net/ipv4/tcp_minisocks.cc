@@ -2,7 +2,7 @@
 // From request to child socket (Linux net/ipv4/tcp_minisocks.c tcp_check_req, tcp_create_openreq_child, tcp_child_process; atlas §15;
 // rows H-04, H-09, H-10, O-01). Softirq or backlog, under the listener's slock. TIME_WAIT is in tcp_minisocks_tw.cc.
 
-#include "net/ipv4/tcp.h"
+#include "net/ipv4/tcp_ecn.h"
 
 bool tcp_in_window(u32 seq, u32 end_seq, u32 s_win, u32 e_win)
 {
@@ -62,6 +62,7 @@ static void set_agreed(tcp_sock *tp, const inet_request_sock *req, const sk_buff
     if (skb->len >= TCP_MSS_DEFAULT + tp->tcp_header_len)
         tp->icsk_ack.last_seg_size = static_cast<u16>(skb->len - tp->tcp_header_len);
     tp->rx_opt.mss_clamp = req->mss;
+    tp->ecn_flags = req->ecn_ok ? TCP_ECN_OK : 0;
 }
 
 sock *tcp_create_openreq_child(sock *sk, inet_request_sock *req, sk_buff *skb)

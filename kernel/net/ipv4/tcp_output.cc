@@ -5,7 +5,7 @@
 // Data stays on sk_write_queue until it is acknowledged; what goes down is a clone that shares it, with the header in front of the
 // shared bytes. While an earlier clone still lives somewhere below, the header area is not ours: then the header part is copied.
 
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 #include "trace/trace.h"
 
 // --- Options (RFC 9293 §3.2, RFC 7323, RFC 2018) ---------------------------------------------------------------------------------
@@ -275,6 +275,8 @@ static u32 build_header(sock *sk, sk_buff *skb)
     if (unlikely(tcp_urg_mode(tp) && before(tcb->seq, tp->snd_up)))
         write_urgent(tp, tcb, th);
     write_options(reinterpret_cast<be32 *>(th + 1), o, tp);
+    if (likely(!syn))
+        tcp_ecn_send(tp, skb, n);
     return n;
 }
 
@@ -435,7 +437,7 @@ sk_buff *tcp_make_synack(sock *sk, rtable *rt, request_sock *req)
     th->dest = ireq->rmt_port;
     th->seq = htonl(ireq->snt_isn);
     th->ack_seq = htonl(ireq->rcv_nxt);
-    write_flags(th, n, TCPHDR_SYN | TCPHDR_ACK);
+    write_flags(th, n, TCPHDR_SYN | TCPHDR_ACK | (ireq->ecn_ok ? TCPHDR_ECE : 0));
     th->window = htons(static_cast<u16>(min(req->rcv_wnd, 65535u)));
     th->check = be16{};
     th->urg_ptr = be16{};

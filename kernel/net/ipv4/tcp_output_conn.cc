@@ -2,7 +2,7 @@
 // Segments of a connection's beginning and end, probes, and the segment size (Linux net/ipv4/tcp_output.c; rows C-05, G, H; RFC
 // 9293 §3.7, RFC 1191). Socket lock held.
 
-#include "net/ipv4/tcp_engine.h"
+#include "net/ipv4/tcp_ecn.h"
 
 // --- Segment size (RFC 9293 §3.7.1, RFC 6691) ----------------------------------------------------------------------------------------
 
@@ -123,6 +123,7 @@ int tcp_connect(sock *sk)
         return -ENOBUFS;
     skb_reserve(skb, MAX_TCP_HEADER);
     tcp_init_nondata_skb(skb, tp->write_seq++, TCPHDR_SYN);
+    tcp_ecn_send_syn(tp, TCP_SKB_CB(skb));
     skb_shinfo(skb)->gso_segs = 1;
     TCP_SKB_CB(skb)->when = tp->retrans_stamp = tcp_time_stamp();
     tp->sk_wmem_queued += skb->truesize;
@@ -161,6 +162,7 @@ int tcp_send_synack(sock *sk)
             skb = copy;
         }
         TCP_SKB_CB(skb)->tcp_flags |= TCPHDR_ACK;
+        tcp_ecn_send_synack(tcp_sk(sk), TCP_SKB_CB(skb));
     }
     TCP_SKB_CB(skb)->when = tcp_time_stamp();
     return tcp_transmit_skb(sk, skb, true, GFP_ATOMIC);
