@@ -4,6 +4,7 @@
 import contextlib
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 from scapy.all import IP, TCP, Ether
@@ -55,6 +56,28 @@ def test_echo_with_the_hosts_tcp(guest):
             assert got == blob
             sock.shutdown(socket.SHUT_WR)
             assert sock.recv(10) == b""
+
+
+@pytest.fixture
+def host_asks_for_ecn():
+    """The host's connections want explicit congestion notification, as few systems' do by default."""
+    setting = Path("/proc/sys/net/ipv4/tcp_ecn")
+    before = setting.read_text()
+    setting.write_text("1")
+    yield
+    setting.write_text(before)
+
+
+@pytest.mark.linux
+@pytest.mark.usefixtures("host_asks_for_ecn")
+def test_ecn_is_agreed_on(guest):
+    """A peer that asks for ECN gets it (tcp_ecn is 2), and the guest's data is marked as able to bear a congestion mark."""
+    agreed, seen = 8, 16  # of tcp_info's options, its byte 5
+    with guest.background("tcppeer echo 6104", ready=r"listening 6104"):
+        with dial(guest, 6104) as sock:
+            sock.sendall(b"marked")
+            assert sock.recv(10) == b"marked"
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)[5] & (agreed | seen) == agreed | seen
 
 
 @pytest.mark.linux
@@ -124,7 +147,7 @@ def test_resets(guest):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         port = sock.getsockname()[1]
         sock.close()  # RST
-        until(lambda: not [r for r in parse_tcp(guest) if r["rport"] == port], "it is gone")
+        until(lambda: not [r for r in parse_tcp(guest) if (r["lport"], r["rport"]) == (6103, port)], "it is gone")
         with dial(guest, 6103) as again:
             again.sendall(b"alive")
             assert again.recv(10) == b"alive"

@@ -92,6 +92,58 @@ static void too_many_time_waits_are_closed(void *)
     sysctl_tcp_max_tw_buckets = most;
 }
 
+static void orphans_over_the_limit_are_reset(void *)
+{
+    int most = sysctl_tcp_max_orphans;
+    moved aborted{LINUX_MIB_TCPAbortOnMemory};
+    sysctl_tcp_max_orphans = tcp_orphan_count.load() + 1;
+    connection x{50018, 6018}, y{50019, 6019};
+    x.c.close(); // the last one allowed
+    HOST_EXPECT(x.p.expect(F | A) && tcp_sent_count() == 0 && aborted() == 0);
+    y.c.close();
+    HOST_EXPECT(y.p.expect(F | A) && y.p.expect(R | A) && aborted() == 1);
+    sysctl_tcp_max_orphans = most;
+    x.p.send(R | A);
+}
+
+/// An orphan in FIN_WAIT2 waits for its peer's FIN so long and no longer; the object's timer runs in steps of 7.5 s, as 3.10's.
+static void fin_wait2_is_left_after_the_timeout(void *)
+{
+    constexpr u64 step = 7500;
+    int usual = sysctl_tcp_fin_timeout;
+    for (u16 seconds : {u16{60}, u16{20}}) {
+        sysctl_tcp_fin_timeout = seconds;
+        connection x{static_cast<u16>(50100 + seconds), static_cast<u16>(6100 + seconds)};
+        while (slab_active("tw_sock_TCP")) // of tests before
+            net_sleep(1000);
+        x.c.close();
+        HOST_EXPECT(x.p.expect(F | A));
+        x.p.send(A);
+        net_sleep(20);
+        HOST_EXPECT(slab_active("tw_sock_TCP") == 1);
+        u64 start = jiffies(), want = u64{seconds} * HZ;
+        while (slab_active("tw_sock_TCP") && jiffies() - start < 200000)
+            net_sleep(100);
+        u64 lasted = jiffies() - start;
+        HOST_EXPECT(lasted + step + 100 >= want && lasted <= want + 2 * step);
+        x.p.send(F | A); // too late
+        HOST_EXPECT(x.p.expect(R));
+    }
+    sysctl_tcp_fin_timeout = usual;
+}
+
+static void linger2_below_zero_waits_for_nothing(void *)
+{
+    connection x{50020, 6020};
+    moved aborted{LINUX_MIB_TCPAbortOnLinger};
+    x.c.tp()->linger2 = -1;
+    HOST_EXPECT(x.c.shutdown(1) == 0 && x.p.expect(F | A));
+    x.p.send(A);
+    HOST_EXPECT(x.c.state() == TCP_FIN_WAIT2);
+    x.c.close();
+    HOST_EXPECT(x.p.expect(R | A) && aborted() == 1);
+}
+
 static void passive_close(void *)
 {
     connection x{50006, 6006};
@@ -270,6 +322,9 @@ static unit_case tests[] = {
     KERNEL_UNIT(segments_in_time_wait),
     KERNEL_UNIT(rst_kills_time_wait_unless_rfc1337),
     KERNEL_UNIT(too_many_time_waits_are_closed),
+    KERNEL_UNIT(orphans_over_the_limit_are_reset),
+    KERNEL_UNIT(fin_wait2_is_left_after_the_timeout),
+    KERNEL_UNIT(linger2_below_zero_waits_for_nothing),
     KERNEL_UNIT(passive_close),
     KERNEL_UNIT(simultaneous_close),
     KERNEL_UNIT(simultaneous_open),

@@ -33,11 +33,24 @@ struct headers {
     u8 flags;
 };
 
+/// The segment's checksum is right, by the device's word or by our own sum, which nobody needs to repeat.
+bool checksum_right(sk_buff *skb, const iphdr *iph)
+{
+    if (likely(skb->ip_summed == CHECKSUM_UNNECESSARY))
+        return true;
+    constexpr u32 ihl = sizeof(iphdr);
+    u32 len = skb->len - ihl;
+    wsum pseudo = csum_tcpudp_nofold(iph->saddr, iph->daddr, len, IPPROTO_TCP, 0);
+    if (skb->ip_summed != CHECKSUM_NONE || csum_fold(skb_checksum(skb, ihl, len, pseudo)) != be16{})
+        return false;
+    skb->ip_summed = CHECKSUM_UNNECESSARY;
+    return true;
+}
+
 /// TCP over plain IPv4, checksums right, nothing behind the datagram. False: not for us.
 bool look(sk_buff *skb, headers *h)
 {
-    if (skb->protocol != htons(ETH_P_IP) || skb->ip_summed != CHECKSUM_UNNECESSARY ||
-        !pskb_may_pull(skb, sizeof(iphdr) + sizeof(tcphdr)))
+    if (skb->protocol != htons(ETH_P_IP) || !pskb_may_pull(skb, sizeof(iphdr) + sizeof(tcphdr)))
         return false;
     auto *iph = reinterpret_cast<iphdr *>(skb->data);
     if (iph->version != 4 || iph->ihl != 5 || iph->protocol != IPPROTO_TCP ||
@@ -48,7 +61,7 @@ bool look(sk_buff *skb, headers *h)
     if (thlen < sizeof(tcphdr) || !pskb_may_pull(skb, h->hlen))
         return false;
     h->iph = reinterpret_cast<iphdr *>(skb->data);
-    if (ip_fast_csum(h->iph, 5).raw)
+    if (ip_fast_csum(h->iph, 5).raw || !checksum_right(skb, h->iph))
         return false;
     h->th = reinterpret_cast<tcphdr *>(h->iph + 1);
     h->payload = skb->len - h->hlen;
@@ -96,9 +109,10 @@ bool continues(sk_buff *p, const headers &h)
     const iphdr *iph = kept_ip(p);
     const tcphdr *th = kept_tcp(p);
     const gro_cb *cb = cb_of(p);
+    // Header length, window and flags in one; what is kept has ACK and no flag but those that may come.
+    constexpr u32 fixed = ~(u32{GRO_FREE_FLAGS} << 8);
     return h.payload && h.payload <= cb->mss && ntohl(h.th->seq) == cb->next_seq &&
-           (h.flags & static_cast<u8>(~GRO_FREE_FLAGS)) == TCPHDR_ACK &&
-           th->ack_seq == h.th->ack_seq && th->doff == h.th->doff && th->window == h.th->window &&
+           !((tcp_flag_word(th) ^ tcp_flag_word(h.th)) & fixed) && th->ack_seq == h.th->ack_seq &&
            iph->tos == h.iph->tos && iph->ttl == h.iph->ttl && iph->frag_off == h.iph->frag_off &&
            ntohs(h.iph->id) == cb->next_id && same_options(th, h.th, th->doff - 5u) &&
            p->len + h.payload < 65536;
