@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """scripts/run as a person uses it, and what it says when something is wrong."""
 
+import contextlib
 import os
 import re
 import socket
@@ -49,9 +50,14 @@ def test_user_net(tmp_path):
     with Running(tmp_path, "--net", "user", "--smp", "1", "--pcap", pcap) as machine:
         port = int(re.search(r"UDP echo: 127\.0\.0\.1:(\d+)", machine.said()).group(1))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.settimeout(PATIENCE)
-            sock.sendto(b"through NAT", ("127.0.0.1", port))
-            assert sock.recv(100) == b"through NAT"
+            sock.settimeout(1)
+
+            def echo():
+                sock.sendto(b"through NAT", ("127.0.0.1", port))
+                with contextlib.suppress(TimeoutError):
+                    return sock.recv(100)
+
+            assert until(echo, "the echo server answers") == b"through NAT"
         machine.console.type("poweroff\n")
         assert machine.process.wait(PATIENCE) == 0
     assert pcap.stat().st_size > 24
