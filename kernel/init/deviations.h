@@ -14,6 +14,9 @@ DEVIATION("no TCP path MTU probing, no HyStart in CUBIC, no merging of SACKed pa
 DEVIATION(
     "packets of many segments are cut before the qdisc when the device has no TSO, not behind it")
 DEVIATION("no TCP Fast Open, no TCP MD5 signatures, no early demultiplexing")
+DEVIATION(
+    "undoing a reduction of cwnd takes back CWR, not ECE (3.10's mistake); settings that nothing "
+    "would follow are missing from /proc/sys/net (docs/tcp.md names them)")
 DEVIATION("fragments that overlap discard their datagram; an exact duplicate is ignored")
 DEVIATION("packets from the wire with our own source address or a source route are dropped")
 DEVIATION("a packet is sent on the transmit queue of its CPU, as with XPS set up")
