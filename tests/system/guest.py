@@ -36,7 +36,7 @@ class Guest:
     vnet_hdr = False  # the TAP leaves segmentation and checksums to the host, for a NIC that knows how to ask for it
     iperf_program = "/deb/iperf3"  # where the initramfs has it, see debian_tools
 
-    def __init__(self, machine=None, prompt_timeout=120, **options):
+    def __init__(self, machine=None, **options):
         number = next(_numbers)
         self.tap = f"sn{number}"
         self.host_ip = f"10.9.{number}.1"
@@ -55,7 +55,7 @@ class Guest:
                                         stderr=open(self.directory / "qemu.log", "wb"), pass_fds=descriptors)
         self.console = Console(self.process, self.directory / "console.log")
         try:
-            self.console.wait_for(r"^softnet# ", prompt_timeout)
+            self.console.wait_for(r"^softnet# ", 2 * PATIENCE)
         except ConsoleError as error:
             self.close()
             log = (self.directory / "qemu.log").read_text(errors="replace")[-1000:]

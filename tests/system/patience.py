@@ -3,7 +3,7 @@
 
 import time
 
-PATIENCE = 120  # seconds until something that must happen counts as never happening
+PATIENCE = 240  # seconds until something that must happen counts as never happening
 
 
 def until(condition, what, patience=PATIENCE):

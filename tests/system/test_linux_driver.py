@@ -299,7 +299,7 @@ def test_clock(linux):
 
 def test_self_test(linux):
     """ethtool -t offline: registers, NVM, interrupts, loopback and link, each with result 0; then the NIC works on."""
-    report = linux.ethtool("-t eth0 offline", timeout=4 * PATIENCE)
+    report = linux.ethtool("-t eth0 offline", timeout=2 * PATIENCE)
     results = dict(re.findall(r"^(\w+) test\s+\(\S+\)\s+(\d+)$", report, re.M))
     assert results == dict.fromkeys(["Register", "Eeprom", "Interrupt", "Loopback", "Link"], "0")
     assert "The test result is PASS" in report

@@ -14,7 +14,7 @@ from patience import PATIENCE, until
 @pytest.mark.row("W-07", "W-21", "T-02", "X-08", "X-10", "N-01", "N-02", "H-05", "Z-02", "A-03")
 def test_a_program_judges(guest):
     """tcpcheck's verdicts, most of them in the names of rows."""
-    output = guest.sh("tcpcheck", 4 * PATIENCE)
+    output = guest.sh("tcpcheck", 2 * PATIENCE)
     assert "all ok" in output, output
 
 
