@@ -7,6 +7,7 @@
 #include "fs/inotify.h"
 #include "fs/fasync.h"
 #include "fs/file.h"
+#include "fs/ioctl.h"
 #include "fs/namei.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
@@ -249,7 +250,6 @@ u32 inotify_poll(file *f, poll_table *pt)
 
 result<s64> inotify_ioctl(file *f, u32 cmd, u64 arg)
 {
-    constexpr u32 FIONREAD = 0x541B;
     if (cmd != FIONREAD)
         return error{ENOTTY};
     inotify_group *g = group_of(f);

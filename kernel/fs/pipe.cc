@@ -6,6 +6,7 @@
 
 #include "fs/pipe.h"
 #include "fs/fasync.h"
+#include "fs/ioctl.h"
 #include "lib/string.h"
 #include "sched/sched.h"
 
@@ -214,7 +215,6 @@ u32 pipe_poll(file *f, poll_table *pt)
 
 result<s64> pipe_ioctl(file *f, u32 cmd, u64 arg)
 {
-    constexpr u32 FIONREAD = 0x541B;
     if (cmd != FIONREAD)
         return error{ENOTTY};
     int n = static_cast<int>(pipe_of(f)->used());

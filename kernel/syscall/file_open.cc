@@ -4,6 +4,7 @@
 #include "fs/eventfd.h"
 #include "fs/fasync.h"
 #include "fs/file.h"
+#include "fs/ioctl.h"
 #include "fs/namei.h"
 #include "fs/pipe.h"
 #include "sched/sched.h"
@@ -84,7 +85,7 @@ result<int> sys_dup2(u32 old_fd, u32 new_fd)
 namespace
 {
 constexpr u32 FIONCLEX = 0x5450, FIOCLEX = 0x5451, FIONBIO = 0x5421, FIOASYNC = 0x5452,
-              FIONREAD = 0x541B, FIOQSIZE = 0x5460;
+              FIOQSIZE = 0x5460;
 
 result<s64> set_flag(file *f, u32 flag, u64 arg)
 {

@@ -2,6 +2,7 @@
 // The terminal's ioctls: modes, window size, flushing. Linux: drivers/tty/tty_ioctl.c; ioctl_tty(2). Process context.
 
 #include "drivers/tty/tty.h"
+#include "fs/ioctl.h"
 #include "lib/string.h"
 
 namespace
@@ -16,11 +17,9 @@ enum tty_cmd : u32 {
     TCFLSH = 0x540B,
     TIOCEXCL = 0x540C,
     TIOCNXCL = 0x540D,
-    TIOCOUTQ = 0x5411,
     TIOCSTI = 0x5412,
     TIOCGWINSZ = 0x5413,
     TIOCSWINSZ = 0x5414,
-    FIONREAD = 0x541B,
     TIOCSETD = 0x5423,
     TIOCGETD = 0x5424,
     TCSBRKP = 0x5425,

@@ -3,11 +3,11 @@
 // before the protocol itself gets it. Readers are softirqs under RCU; sending is in raw_send.cc.
 
 #include "net/ipv4/raw.h"
+#include "fs/ioctl.h"
 #include "fs/seq_file.h"
 #include "net/ipv4/inet_packet.h"
 
 constexpr u32 RAW_HTABLE_SIZE = 256; // by protocol number
-constexpr u32 SIOCINQ = 0x541b, SIOCOUTQ = 0x5411;
 
 static hlist_nulls_node *raw_hash[RAW_HTABLE_SIZE];
 static spinlock raw_lock{"raw_hash"};

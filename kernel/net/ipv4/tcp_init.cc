@@ -2,6 +2,7 @@
 // Boot of TCP: tables, caches, limits from the memory size (Linux net/ipv4/tcp.c tcp_init; atlas §1, §20), and what poll and ioctl
 // say of a TCP socket.
 
+#include "fs/ioctl.h"
 #include "net/ipv4/tcp.h"
 
 /// Limits in pages and bytes, by Linux's formulas.
@@ -90,7 +91,7 @@ u32 tcp_poll(file *f, socket *s, poll_table *pt)
 
 // --- ioctl ----------------------------------------------------------------------------------------------
 
-constexpr u32 SIOCATMARK = 0x8905, SIOCINQ = 0x541b, SIOCOUTQ = 0x5411, SIOCOUTQNSD = 0x894b;
+constexpr u32 SIOCATMARK = 0x8905, SIOCOUTQNSD = 0x894b;
 
 /// Bytes that can be read before the urgent byte, or all.
 static int tcp_inq(sock *sk)

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 // UDP receive in process context: recvmsg, poll, the ioctls that tell queue sizes (Linux net/ipv4/udp.c; rows U-07, U-08, R-26).
 
+#include "fs/ioctl.h"
 #include "net/ipv4/udp.h"
-
-constexpr u32 SIOCINQ = 0x541b, SIOCOUTQ = 0x5411;
 
 /// A packet whose checksum turned out wrong while it was read.
 [[gnu::noinline]] static void udp_csum_copy_error(sock *sk, sk_buff *skb, u32 flags)

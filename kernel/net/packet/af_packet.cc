@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // AF_PACKET sockets: reception, binding, options. Linux: net/packet/af_packet.c. Process context, but for packet_rcv.
 
+#include "fs/ioctl.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
 #include "net/ethernet/eth.h"
@@ -424,7 +425,6 @@ u32 pk_poll(file *f, socket *s, poll_table *pt)
 
 result<s64> pk_ioctl(socket *s, u32 cmd, u64 arg)
 {
-    constexpr u32 SIOCINQ = 0x541B, SIOCOUTQ = 0x5411;
     sock *sk = s->sk;
     if (cmd != SIOCINQ && cmd != SIOCOUTQ)
         return inet_ioctl(s, cmd, arg);

@@ -2,6 +2,7 @@
 // AF_UNIX: making and ending sockets, what all types share. Linux: net/unix/af_unix.c. Process context; locks in af_unix.h.
 
 #include "net/unix/af_unix.h"
+#include "fs/ioctl.h"
 #include "fs/seq_file.h"
 #include "lib/initcall.h"
 #include "net/core/sock_async.h"
@@ -251,7 +252,6 @@ u32 unix_unread(sock *sk)
 
 static result<s64> unix_ioctl(socket *s, u32 cmd, u64 arg)
 {
-    constexpr u32 SIOCINQ = 0x541B, SIOCOUTQ = 0x5411;
     s64 n;
     if (cmd == SIOCOUTQ)
         n = sk_wmem_alloc_get(s->sk);
