@@ -45,3 +45,20 @@ def test_system_call_fuzzer(guests, smp, seed, calls):
         assert guest.console.trouble() is None
     finally:
         guest.close()
+
+
+def test_exhaustion(guests):
+    """Stack, processes and descriptors run out for those who take them all, and come back (guest/exhaust.c, which says the same on Linux)."""
+    guest = guests.boot(smp=2, debug=True)
+    try:
+        before = None
+        for _ in range(3):
+            status, output = guest.status("exhaust")
+            assert status == 0 and "all ok" in output, output
+            before = before or memory(guest)  # the first round makes what is made once and kept
+        until(lambda: not left_over(guest, before), lambda: f"all is given back: {left_over(guest, before)}")
+        assert guest.echo(b"still here") == b"still here"
+        assert not re.search(rf"^{COMPLAINT}", guest.kernel_log(), re.M)
+        assert guest.console.trouble() is None
+    finally:
+        guest.close()
