@@ -42,7 +42,9 @@ void ktime_set_real(u64 ns)
 
 static int timekeeping_init()
 {
-    real_offset.store(arch_boot_epoch_s() * NSEC_PER_SEC, std::memory_order_relaxed);
+    // The RTC counts whole seconds: the middle of one is wrong by half a second at most. Linux: rtc_hctosys().
+    real_offset.store(arch_boot_epoch_s() * NSEC_PER_SEC + NSEC_PER_SEC / 2,
+                      std::memory_order_relaxed);
     return 0;
 }
 early_initcall(timekeeping_init);
