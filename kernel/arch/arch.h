@@ -3,6 +3,7 @@
 // "asm/…" is found in arch/<port>/include. This is the one header of arch/ that other folders include.
 #pragma once
 
+#include "lib/cpu_times.h"
 #include "lib/types.h"
 
 struct task_struct;
@@ -31,6 +32,7 @@ struct cpu_block {
     u32 need_resched;
     /// Depth of spinlocks held (debug builds).
     u32 lock_depth;
+    cpu_times time;
 };
 
 #include "asm/cpu.h" // inline: this_cpu(), local_irq_*, cpu_relax(), barriers, arch_halt()
@@ -44,6 +46,8 @@ inline task_struct *current_task()
 {
     return this_cpu()->current;
 }
+/// CPU `cpu`'s block: each field's rules decide whether touching it is allowed.
+cpu_block *arch_cpu_block(unsigned cpu);
 
 /// Number of CPUs found and brought up (they are numbered 0…n-1). Set before early initcalls end.
 unsigned num_online_cpus();
@@ -71,6 +75,9 @@ int arch_setup_gsi(unsigned gsi, unsigned irq, unsigned cpu);
 // --- Time -----------------------------------------------------------------------------------------
 /// Monotonic nanoseconds since boot; the same on all CPUs. Any context.
 u64 arch_clock_ns();
+/// Nanoseconds that a number of arch_cycles() lasts. (arch_cycles(), inline in asm/cpu.h, is what that clock counts, for those who
+/// read it often and convert seldom. Any context.)
+u64 arch_cycles_to_ns(u64 cycles);
 /// Seconds since 1970 at boot, from the RTC. [P] boot.
 u64 arch_boot_epoch_s();
 /// Ask for one timer interrupt on this CPU at `deadline_ns` (arch_clock_ns scale; ~0: none).
@@ -231,7 +238,7 @@ void handle_ipi(ipi kind, pt_regs *regs);
 int handle_mm_fault(mm_struct *mm, u64 addr, bool write, bool exec, bool user);
 /// An exception of user mode that has no fix: `signal` with si_code `code` and address. (sched/)
 void user_exception(pt_regs *regs, int signal, int code, u64 addr);
-/// System call dispatch. [P] Called with IRQs off, returns with them on. Returns the value for the user's rax. (syscall/)
+/// System call and all that exit_to_user() does. [P] IRQs off. Returns the value for the user's rax. (syscall/)
 s64 do_syscall(pt_regs *regs);
 /// On every return to user mode, IRQs off: reschedule, deliver signals. (sched/)
 void exit_to_user(pt_regs *regs);

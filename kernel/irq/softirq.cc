@@ -6,7 +6,7 @@
 #include "irq/ksoftirqd.h"
 #include "lib/percpu.h"
 #include "lib/printk.h"
-#include "sched/sched.h"
+#include "sched/cputime.h"
 
 const char *const softirq_to_name[NR_SOFTIRQS] = {
     "HI",           "TIMER",   "NET_TX", "NET_RX",  "BLOCK",
@@ -79,7 +79,7 @@ void __do_softirq()
         if (!pending)
             break;
         if (round == MAX_SOFTIRQ_RESTART || read_once(cpu->need_resched) ||
-            arch_clock_ns() - start >= MAX_SOFTIRQ_TIME) {
+            arch_cycles_to_ns(arch_cycles() - start) >= MAX_SOFTIRQ_TIME) {
             wakeup_softirqd();
             break;
         }

@@ -113,7 +113,7 @@ static void schedule_irqoff() NO_THREAD_SAFETY_ANALYSIS
         return;
     }
     (voluntary ? prev->nvcsw : prev->nivcsw).fetch_add(1, std::memory_order_relaxed);
-    account_at(now, next == rq->idle ? CPUTIME_IDLE : CPUTIME_SYSTEM);
+    account_time_switch(next == rq->idle ? CPUTIME_IDLE : CPUTIME_SYSTEM);
     context_switch(rq, prev, next);
 }
 

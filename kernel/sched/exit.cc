@@ -9,6 +9,7 @@
 #include "lib/printk.h"
 #include "lib/string.h"
 #include "mm/mm.h"
+#include "sched/cputime.h"
 #include "sched/futex_internal.h"
 #include "sched/signal_internal.h"
 
@@ -125,15 +126,19 @@ bool process_ends(task_struct *leader, child_list &reap)
     return true;
 }
 
+/// The current thread, which goes, leaves its usage with its process.
 void account_gone_thread(task_struct *t, signal_state *s)
 {
+    child_usage u;
+    account_current();
+    thread_usage(t, &u);
     t->flags |= PF_ACCOUNTED;
-    s->utime += t->utime;
-    s->stime += t->stime;
-    s->nvcsw += t->nvcsw.load(std::memory_order_relaxed);
-    s->nivcsw += t->nivcsw.load(std::memory_order_relaxed);
-    s->min_flt += t->min_flt;
-    s->maj_flt += t->maj_flt;
+    s->utime += u.utime;
+    s->stime += u.stime;
+    s->nvcsw += u.nvcsw;
+    s->nivcsw += u.nivcsw;
+    s->min_flt += u.min_flt;
+    s->maj_flt += u.maj_flt;
 }
 
 /// Leave the process. Tasks to be reaped now come back in reap[0…1], and children in `orphans`.

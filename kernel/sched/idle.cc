@@ -3,6 +3,7 @@
 #include "irq/softirq.h"
 #include "lib/printk.h"
 #include "lib/string.h"
+#include "sched/cputime.h"
 #include "sched/rq.h"
 
 alignas(task_struct) static u8 idle_storage[NR_CPUS][sizeof(task_struct)];
@@ -26,7 +27,7 @@ void sched_init()
         rq->curr = rq->idle = t;
     }
     this_cpu()->current = cpu_rq(smp_processor_id())->idle;
-    account_time_switch(CPUTIME_SYSTEM);
+    account_begin();
 }
 
 /// The boot CPU's first look at its queue, and that of each other CPU when it starts.

@@ -108,6 +108,3 @@ void kick_idle_cpu(run_queue *rq);
 run_queue *lock_task_rq(task_struct *p);
 /// Queue `p` (on no queue, state RUNNING) on a CPU that it may use.
 void push_task(task_struct *p);
-
-// cputime.cc
-void account_at(u64 now, cpu_time_class to);

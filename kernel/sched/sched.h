@@ -34,16 +34,6 @@ struct files_struct;
 struct fs_struct;
 struct signal_state;
 
-/// Where a CPU's time went, ns (row R-17; /proc/stat prints USER_HZ ticks).
-enum cpu_time_class : unsigned {
-    CPUTIME_USER,
-    CPUTIME_SYSTEM,
-    CPUTIME_SOFTIRQ,
-    CPUTIME_IRQ,
-    CPUTIME_IDLE,
-    NR_CPUTIME
-};
-
 /// A kernel thread or a thread of a user process.
 struct task_struct : pinned {
     thread_struct thread; // the port's part; first, so that assembly finds it
@@ -71,8 +61,8 @@ struct task_struct : pinned {
     bool reset_on_fork = false;
     bool rt_yields = false; // goes behind its equals when it leaves the CPU
     u64 exec_start = 0, sum_exec_runtime = 0;
-    u64 utime = 0, stime = 0;             // ns
-    std::atomic<u64> nvcsw{0}, nivcsw{0}; // voluntary / involuntary switches
+    u64 user_cycles = 0, system_cycles = 0; // CPU time, in arch_cycles()
+    std::atomic<u64> nvcsw{0}, nivcsw{0};   // voluntary / involuntary switches
     u64 start_time = 0;
     spinlock pi_lock{"task.pi_lock"}; // wake-ups
 
@@ -178,7 +168,7 @@ result<void> task_publish(task_struct *t);
 /// The same with tasklist_lock held, for the child of `parent` (null: nobody's). [P]
 result<void> task_publish_locked(task_struct *t, task_struct *parent);
 
-/// CPU time accounting.
+/// Where a CPU's time went, ns (row R-17; /proc/stat prints USER_HZ ticks).
 u64 cpu_time(unsigned cpu, cpu_time_class c);
 /// Account the time since the last change of class on this CPU; IRQs off. Called at each context boundary.
 void account_time_switch(cpu_time_class to);
@@ -188,7 +178,7 @@ u64 total_forks();
 /// Interrupts: enter/leave one accounting level; called by irq_enter, irq_exit and the softirq core only. IRQs off.
 void account_hardirq_enter();
 void account_hardirq_exit();
-u64 account_softirq_enter();
+u64 account_softirq_enter(); // returns when, in arch_cycles()
 void account_softirq_exit();
 
 /// Boot: run queues, idle tasks; the caller becomes CPU 0's idle task. After the slab caches, before interrupts.

@@ -6,6 +6,7 @@
 
 #include "lib/printk.h"
 #include "lib/string.h"
+#include "sched/cputime.h"
 #include "sched/process.h"
 #include "sched/signal_internal.h"
 
@@ -218,18 +219,22 @@ void do_signal(pt_regs *regs)
     recalc_sigpending();
 }
 
+void exit_to_user_work(pt_regs *regs)
+{
+    do {
+        local_irq_enable();
+        if (need_resched())
+            schedule();
+        if (signal_pending())
+            do_signal(regs);
+        local_irq_disable();
+    } while (exit_work_pending(current()));
+}
+
 void exit_to_user(pt_regs *regs)
 {
-    while (this_cpu()->need_resched || current()->sigpending.load(std::memory_order_relaxed))
-        [[unlikely]]
-        {
-            local_irq_enable();
-            if (need_resched())
-                schedule();
-            if (signal_pending())
-                do_signal(regs);
-            local_irq_disable();
-        }
+    if (exit_work_pending(current())) [[unlikely]]
+        exit_to_user_work(regs);
     account_time_switch(CPUTIME_USER);
 }
 

@@ -3,6 +3,7 @@
 // process, that is to its group leader, whichever thread made them. Context: process. Locks:
 // tasklist_lock.
 
+#include "sched/cputime.h"
 #include "sched/process.h"
 #include "sched/signal_internal.h"
 
@@ -172,8 +173,8 @@ result<wait_result> do_wait(s32 pid, u32 options)
 
 void thread_usage(task_struct *t, child_usage *u)
 {
-    *u = {read_once(t->utime),
-          read_once(t->stime),
+    *u = {arch_cycles_to_ns(read_once(t->user_cycles)),
+          arch_cycles_to_ns(read_once(t->system_cycles)),
           0,
           t->nvcsw.load(std::memory_order_relaxed),
           t->nivcsw.load(std::memory_order_relaxed),
@@ -207,6 +208,7 @@ void process_times_locked(task_struct *t, u64 *utime, u64 *stime)
 
 void process_times(task_struct *t, u64 *utime, u64 *stime)
 {
+    account_current();
     spin_guard<irqsave> g{tasklist_lock};
     process_times_locked(t, utime, stime);
 }

@@ -3,7 +3,7 @@
 // and its table. Context: process, from syscall_entry with IRQs off. No locks.
 
 #include "lib/printk.h"
-#include "sched/sched.h"
+#include "sched/cputime.h"
 #include "syscall/strace.h"
 #include "syscall/syscall.h"
 #include "trace/trace.h"
@@ -13,7 +13,7 @@ namespace
 /// One bit per number that was already reported as not implemented.
 std::atomic<u64> reported[NR_SYSCALLS / 64];
 
-[[gnu::cold, gnu::noinline]] s64 not_implemented(u64 nr)
+[[gnu::cold]] s64 not_implemented(u64 nr)
 {
     if (nr < NR_SYSCALLS) {
         u64 bit = u64{1} << (nr % 64);
@@ -36,28 +36,56 @@ const char *syscall_name(u64 nr)
     t->sig.restart = true;
     t->sigpending.store(1, std::memory_order_relaxed);
 }
+
+/// Somebody wants to know of system calls.
+bool watched()
+{
+    return trace_any_enabled<trace_event::sys_enter, trace_event::sys_exit>() || strace_active;
+}
+
+/// [gnu::noinline]: what it needs must not make every system call save more registers.
+[[gnu::cold, gnu::noinline]] s64 watched_call(u64 nr, pt_regs *regs)
+{
+    const char *name = syscall_name(nr);
+    trace(trace_event::sys_enter, nr, name, syscall_arg(regs, 0), syscall_arg(regs, 1),
+          syscall_arg(regs, 2), syscall_arg(regs, 3));
+    s64 ret;
+    if (!name)
+        ret = not_implemented(nr);
+    else
+        ret = read_once(strace_active) ? strace_syscall(nr, regs)
+                                       : syscall_table.entry[nr].call(regs);
+    trace(trace_event::sys_exit, nr, name, ret);
+    return ret;
+}
 } // namespace
+
+s64 sys_ni_syscall(pt_regs *regs)
+{
+    return not_implemented(syscall_nr(regs));
+}
 
 s64 do_syscall(pt_regs *regs)
 {
-    account_time_switch(CPUTIME_SYSTEM); // with IRQs still off, as it must be
+    task_struct *t = current();
+    account_user_exit(t);
     local_irq_enable();
     u64 nr = syscall_nr(regs);
-    task_struct *t = current();
     t->syscall_nr = static_cast<s32>(nr);
-    if (trace_enabled(trace_event::sys_enter)) [[unlikely]]
-        trace(trace_event::sys_enter, nr, syscall_name(nr), syscall_arg(regs, 0),
-              syscall_arg(regs, 1), syscall_arg(regs, 2), syscall_arg(regs, 3));
     s64 ret;
-    if (nr < NR_SYSCALLS && syscall_table.entry[nr].call) [[likely]]
-        ret = read_once(strace_active) ? strace_syscall(nr, regs)
-                                       : syscall_table.entry[nr].call(regs);
+    if (watched()) [[unlikely]]
+        ret = watched_call(nr, regs);
     else
-        ret = not_implemented(nr);
+        ret = nr < NR_SYSCALLS ? syscall_table.entry[nr].call(regs) : not_implemented(nr);
     if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) [[unlikely]]
         want_restart(t);
-    if (trace_enabled(trace_event::sys_exit)) [[unlikely]]
-        trace(trace_event::sys_exit, nr, syscall_name(nr), ret);
     t->syscall_nr = -1;
+    local_irq_disable();
+    if (exit_work_pending(t)) [[unlikely]] {
+        arch_set_syscall_result(regs, ret); // a signal's handler may return to it, or to a restart
+        exit_to_user_work(regs);
+        ret = arch_syscall_result(regs);
+    }
+    account_user_enter(t);
     return ret;
 }

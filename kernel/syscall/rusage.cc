@@ -3,6 +3,7 @@
 // process. Locks: those of process_usage().
 
 #include "syscall/rusage.h"
+#include "sched/cputime.h"
 #include "syscall/time.h"
 
 namespace
@@ -31,10 +32,7 @@ result<void> sys_getrusage(int who, user_ptr<void> usage)
 {
     constexpr int RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1;
     task_struct *t = current();
-    {
-        irq_guard g;
-        account_time_switch(CPUTIME_SYSTEM); // what has run up to now counts
-    }
+    account_current();
     child_usage u{};
     switch (who) {
     case RUSAGE_SELF:

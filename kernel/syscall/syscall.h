@@ -15,11 +15,14 @@
 #include "lib/result.h"
 #include "mm/uaccess.h"
 
+/// A number without a call: ENOSYS, and a line in the log the first time.
+s64 sys_ni_syscall(pt_regs *regs);
+
 /// One entry of the table.
 struct syscall_entry {
-    s64 (*call)(pt_regs *regs);
-    const char *name;
-    u8 nargs;
+    s64 (*call)(pt_regs *regs) = sys_ni_syscall;
+    const char *name = nullptr; // null: there is no such call
+    u8 nargs = 0;
 };
 /// Number of slots; numbers beyond it or without a function give ENOSYS.
 constexpr unsigned NR_SYSCALLS = 512;

@@ -11,13 +11,6 @@ namespace
 {
 constexpr u64 NEVER = KTIME_MAX;
 
-/// Charge the current thread for what has run up to this moment.
-void charge_current()
-{
-    irq_guard g;
-    account_time_switch(CPUTIME_SYSTEM);
-}
-
 u64 saturating_add(u64 a, u64 b)
 {
     return a + b < a || a + b > NEVER ? NEVER : a + b;
@@ -248,7 +241,6 @@ result<s64> sys_times(user_ptr<void> buf)
 {
     constexpr u64 TICK = NSEC_PER_SEC / 100;
     if (buf) {
-        charge_current();
         signal_state *s = current()->signal;
         u64 utime, stime;
         process_times(current(), &utime, &stime);

@@ -6,6 +6,7 @@
 //
 // Contexts: process; run_posix_cpu_timers in hard IRQ. Locks: tasklist_lock → signal_state.lock.
 
+#include "sched/cputime.h"
 #include "sched/process.h"
 #include "sched/signal_internal.h"
 #include "time/alarm_clocks.h"
@@ -21,7 +22,8 @@ struct cpu_sample {
 
 cpu_sample thread_sample(const task_struct *t)
 {
-    return {read_once(t->utime), read_once(t->stime)};
+    return {arch_cycles_to_ns(read_once(t->user_cycles)),
+            arch_cycles_to_ns(read_once(t->system_cycles))};
 }
 
 /// The process's time; s->lock held.
@@ -30,17 +32,11 @@ cpu_sample process_sample(signal_state *s)
     cpu_sample sum{s->utime, s->stime};
     for (task_struct &t : s->threads)
         if (!(t.flags & PF_ACCOUNTED)) {
-            sum.utime += read_once(t.utime);
-            sum.stime += read_once(t.stime);
+            cpu_sample one = thread_sample(&t);
+            sum.utime += one.utime;
+            sum.stime += one.stime;
         }
     return sum;
-}
-
-/// Charge what the current task has used up to now.
-void charge_current()
-{
-    irq_guard g;
-    account_time_switch(CPUTIME_SYSTEM);
 }
 
 void fire_timer(k_itimer *t, signal_state *s, u64 now)
@@ -128,7 +124,7 @@ result<cpu_clock> find_cpu_clock(s32 clock)
 
 u64 cpu_clock_sample(const cpu_clock &c)
 {
-    charge_current();
+    account_current();
     if (c.thread)
         return thread_sample(c.task).of(c.kind);
     spin_guard<irqsave> tl{tasklist_lock};
@@ -217,7 +213,7 @@ itimer_ns left(const cpu_itimer &it, u64 now)
 
 void set_cpu_itimer(int which, const itimer_ns &to, itimer_ns *old)
 {
-    charge_current();
+    account_current();
     signal_state *s = current()->signal;
     spin_guard<irqsave> tl{tasklist_lock};
     spin_guard<plain> g{s->lock};
@@ -231,7 +227,7 @@ void set_cpu_itimer(int which, const itimer_ns &to, itimer_ns *old)
 
 itimer_ns get_cpu_itimer(int which)
 {
-    charge_current();
+    account_current();
     signal_state *s = current()->signal;
     spin_guard<irqsave> g{s->lock};
     cpu_sample p = process_sample(s);

@@ -176,7 +176,22 @@ int arch_setup_gsi(unsigned, unsigned, unsigned)
     return 0;
 }
 
+cpu_block *arch_cpu_block(unsigned cpu)
+{
+    return &host.cpu[cpu].block;
+}
+
 // --- time ---------------------------------------------------------------------------------------
+
+u64 arch_cycles()
+{
+    return arch_clock_ns();
+}
+
+u64 arch_cycles_to_ns(u64 cycles)
+{
+    return cycles;
+}
 
 u64 arch_clock_ns()
 {

@@ -48,9 +48,9 @@ sample take_sample()
     sample best{};
     u64 best_cost = ~u64{0};
     for (int i = 0; i < 5; i++) {
-        u64 before = rdtsc();
+        u64 before = arch_cycles();
         u64 ref = acpi.pm_timer_port ? inl(acpi.pm_timer_port) & 0xffffff : read_pit();
-        u64 after = rdtsc();
+        u64 after = arch_cycles();
         u32 apic = apic_timer_count();
         if (after - before < best_cost) {
             best_cost = after - before;
@@ -101,7 +101,12 @@ void clock_calibrate()
 
 u64 arch_clock_ns()
 {
-    return static_cast<u64>(u128{rdtsc() - tsc_base} * tsc_mult >> 32);
+    return arch_cycles_to_ns(arch_cycles() - tsc_base);
+}
+
+u64 arch_cycles_to_ns(u64 cycles)
+{
+    return static_cast<u64>(u128{cycles} * tsc_mult >> 32);
 }
 
 u64 tsc_of_ns(u64 ns)

@@ -7,6 +7,11 @@
 #include "mm/vmalloc.h"
 
 x86_cpu x86_cpus[NR_CPUS];
+
+cpu_block *arch_cpu_block(unsigned cpu)
+{
+    return &x86_cpus[cpu].block;
+}
 unsigned nr_cpus = 1;
 x86_features x86_features_found;
 u8 smap_enabled;

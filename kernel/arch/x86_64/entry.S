@@ -4,9 +4,9 @@
    swapgs at each change of mode. */
 
 #define CPU_CURRENT   %gs:8
-#define CPU_KERNEL_SP %gs:64
-#define CPU_USER_SP   %gs:72
-#define CPU_FPU_OWNER %gs:80
+#define CPU_KERNEL_SP %gs:128
+#define CPU_USER_SP   %gs:136
+#define CPU_FPU_OWNER %gs:144
 
 #define R11     48
 #define AX      80
@@ -26,8 +26,7 @@
 #define USER_CS 0x33
 #define RF_TF   0x10100
 
-    .macro push_regs rax=%rax
-    push %rdi
+    .macro push_regs_but_di rax=%rax
     push %rsi
     push %rdx
     push %rcx
@@ -44,13 +43,33 @@
     push %r15
     .endm
 
-    .macro pop_regs_but_cx_r11
+    .macro push_regs rax=%rax
+    push %rdi
+    push_regs_but_di \rax
+    .endm
+
+    .macro pop_callee_saved
     pop %r15
     pop %r14
     pop %r13
     pop %r12
     pop %rbp
     pop %rbx
+    .endm
+
+    /* Up to the return frame. */
+    .macro pop_regs
+    pop_callee_saved
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    add $8, %rsp                /* orig_ax */
     .endm
 
     .section .text.entry, "ax", @progbits
@@ -72,13 +91,9 @@ syscall_entry:
     push_regs $-38              /* -ENOSYS until the call says otherwise */
     mov %rsp, %rdi
     xor %ebp, %ebp              /* frame chain ends here */
-    call do_syscall             /* enables IRQs when it has charged the user's time */
+    call do_syscall             /* all but the way back; IRQs are off again */
     mov %rax, AX(%rsp)
-    .globl syscall_return
-syscall_return:
-    cli
-    mov %rsp, %rdi
-    call exit_to_user
+syscall_done:
     mov CPU_FPU_OWNER, %rax
     cmp CPU_CURRENT, %rax
     jne restore_fpu_then_return
@@ -99,7 +114,7 @@ checked_return:
     jnz return_by_iret
     cmpq $USER_CS, CS(%rsp)
     jne return_by_iret
-    pop_regs_but_cx_r11
+    pop_callee_saved
     add $8, %rsp                /* r11 */
     pop %r10
     pop %r9
@@ -117,19 +132,17 @@ restore_fpu_then_return:
     call fpu_restore_current
     jmp checked_return
 
+/* A task's first way to user mode. */
+    .globl syscall_return
+syscall_return:
+    cli
+    mov %rsp, %rdi
+    call exit_to_user
+    jmp syscall_done
+
 /* %rsp = pt_regs of user mode, IRQs off, all work done. */
 return_by_iret:
-    pop_regs_but_cx_r11
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-    add $8, %rsp
+    pop_regs
     swapgs
     .globl user_iret
 user_iret:
@@ -167,17 +180,7 @@ return_from_trap:
     jmp return_by_iret
 
 return_to_kernel:
-    pop_regs_but_cx_r11
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-    add $8, %rsp
+    pop_regs
     iretq
 
     .type exception_common, @function
@@ -188,20 +191,7 @@ exception_common:               /* stack: handler, error code, frame */
     testb $3, 24(%rsp)
     jz 1f
     swapgs
-1:  push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+1:  push_regs_but_di
     mov 14 * 8(%rsp), %rax      /* the handler; its slot becomes rdi */
     mov %rdi, 14 * 8(%rsp)
     cld
@@ -227,20 +217,7 @@ bad_iret:
    from cs. */
     .type paranoid_common, @function
 paranoid_common:                /* stack: handler, error code, frame */
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    push_regs_but_di
     mov 14 * 8(%rsp), %r12
     mov %rdi, 14 * 8(%rsp)
     cld

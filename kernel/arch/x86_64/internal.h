@@ -38,9 +38,9 @@ enum ist_slot : unsigned { IST_NONE, IST_DF, IST_NMI, IST_MC, IST_DB };
 /// One CPU of the port. GS base points here in kernel mode. entry.S knows the offsets marked E.
 struct alignas(64) x86_cpu {
     cpu_block block;           // E 0
-    alignas(64) u64 kernel_sp; // E 64: top of the current task's stack
-    u64 user_sp;               // E 72: scratch of the syscall entry
-    task_struct *fpu_owner;    // E 80: whose FPU state the registers hold
+    alignas(64) u64 kernel_sp; // E 128: top of the current task's stack
+    u64 user_sp;               // E 136: scratch of the syscall entry
+    task_struct *fpu_owner;    // E 144: whose FPU state the registers hold
     arch_pgd active_pgd;       // CR3
     mm_struct *active_mm;      // whose pgd that is; null: the kernel's own
     u64 loaded_fs;             // FS base MSR, as loaded for …
@@ -51,8 +51,8 @@ struct alignas(64) x86_cpu {
     tss64 tss;
     u16 vector_irq[256]; // device interrupt number of a vector, 0: none
 };
-static_assert(__builtin_offsetof(x86_cpu, kernel_sp) == 64 &&
-              __builtin_offsetof(x86_cpu, fpu_owner) == 80);
+static_assert(__builtin_offsetof(x86_cpu, kernel_sp) == 128 &&
+              __builtin_offsetof(x86_cpu, fpu_owner) == 144);
 extern x86_cpu x86_cpus[NR_CPUS];
 inline x86_cpu *this_x86_cpu()
 {

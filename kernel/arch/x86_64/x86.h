@@ -44,13 +44,6 @@ inline bool cpuid_has_leaf(u32 leaf)
     return cpuid(leaf & 0x80000000).a >= leaf;
 }
 
-inline u64 rdtsc()
-{
-    u32 lo, hi;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-    return u64{hi} << 32 | lo;
-}
-
 inline u64 read_cr0()
 {
     u64 v;

@@ -23,6 +23,9 @@ irq_flags local_irq_save();
 void local_irq_restore(irq_flags f);
 bool irqs_disabled();
 
+/// Virtual nanoseconds.
+u64 arch_cycles();
+
 /// In a spin loop: another virtual CPU has its turn.
 void cpu_relax();
 

@@ -59,6 +59,14 @@ inline bool irqs_disabled()
     return !(local_save_flags() & X86_EFLAGS_IF);
 }
 
+/// The time-stamp counter, which all CPUs have in step and at a constant rate.
+inline u64 arch_cycles()
+{
+    u64 lo, hi; // the instruction clears their upper halves
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return hi << 32 | lo;
+}
+
 /// In a spin loop.
 inline void cpu_relax()
 {
