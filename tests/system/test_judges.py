@@ -25,7 +25,6 @@ from softnet.qemu import Machine  # noqa: E402
 JUDGES = HERE / "judges"
 ASH = ("ash-alias ash-arith ash-comm ash-getopts ash-glob ash-heredoc ash-invert ash-misc ash-parsing ash-psubst ash-quoting "
        "ash-read ash-redir ash-signals ash-standalone ash-vars ash-z_slow").split()
-KSELFTESTS = [f"{folder}/{name}" for folder, words in judges.KSELFTESTS.items() for name in words.split()]
 # Modules of python3's test package, and what of them is left out because it only takes time (interpreters started one after the
 # other) or needs more memory than the guest has.
 PYTHON = [line for line in (JUDGES / "python.txt").read_text().splitlines() if line and not line.startswith("#")]
@@ -108,11 +107,21 @@ def twice(kind, directory, name, cases, read):
     return found, text, trouble
 
 
+def selftests(kind, directory, name, table):
+    """Standalone kselftests of a table, one after the other."""
+    cases = [Case(test, ("/bin/busybox", "sh", "-c", f"cd /kselftest/{test.rpartition('/')[0]} && exec ./{test.rpartition('/')[2]}"),
+                  120) for test in judges.kselftest_names(table)]
+    return in_guest(kind, directory, name, cases, tap)
+
+
 def judge_kselftest(kind, directory):
-    """Standalone kselftests, one after the other."""
-    cases = [Case(name, ("/bin/busybox", "sh", "-c", f"cd /kselftest/{name.rpartition('/')[0]} && exec ./{name.rpartition('/')[2]}"),
-                  120) for name in KSELFTESTS]
-    return in_guest(kind, directory, "kselftest", cases, tap)
+    """The kselftests whose verdict does not depend on how busy the machine is."""
+    return selftests(kind, directory, "kselftest", judges.KSELFTESTS)
+
+
+def judge_kselftest_timed(kind, directory):
+    """The others."""
+    return selftests(kind, directory, "kselftest_timed", judges.TIMED_KSELFTESTS)
 
 
 def judge_ash(kind, directory):
@@ -128,9 +137,10 @@ def judge_python(kind, directory):
                     lambda name, result: said(result.output) | {f"{name} exit": result.end == "exit 0"})
 
 
-ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "ash": judge_ash, "python": judge_python, "redis": redis_suite.run}
-# Those whose verdict a run must bear out. The others are run by name (-k kselftest): their failures are not sorted into excused and
-# wrong yet, and python has no list of Linux's passes.
+ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "kselftest_timed": judge_kselftest_timed, "ash": judge_ash,
+       "python": judge_python, "redis": redis_suite.run}
+# Those whose verdict a run must bear out. The others are run by name (-k kselftest): kselftest has not run often enough to be held,
+# kselftest_timed is for a calm machine, and python has no list of Linux's passes yet.
 HELD = ("nolibc", "ash", "redis")
 
 
