@@ -12,11 +12,9 @@ constexpr int SCHED_RESET_ON_FORK = 0x40000000;
 constexpr s32 MAX_USER_RT_PRIO = 99;
 constexpr int PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2;
 
-/// A task by id with a reference; 0: the current one.
+/// A task by id with a reference; 0: the current one. ESRCH.
 result<task_struct *> find_task(s32 pid)
 {
-    if (pid < 0)
-        return error{EINVAL};
     if (!pid) {
         get_task(current());
         return current();
@@ -113,6 +111,8 @@ result<int> sys_sched_getaffinity(s32 pid, u32 len, user_ptr<void> mask)
 
 result<int> sys_sched_getscheduler(s32 pid)
 {
+    if (pid < 0)
+        return error{EINVAL};
     task_struct *t = TRY(find_task(pid));
     int policy = t->policy | (t->reset_on_fork ? SCHED_RESET_ON_FORK : 0);
     put_task(t);
@@ -157,6 +157,8 @@ result<void> sys_sched_setparam(s32 pid, user_ptr<const s32> param)
 result<void> sys_sched_rr_get_interval(s32 pid, user_ptr<void> ts)
 {
     constexpr s64 RR_NS = 100'000'000, FAIR_NS = 3'000'000;
+    if (pid < 0)
+        return error{EINVAL};
     task_struct *t = TRY(find_task(pid));
     s64 out[2] = {0, t->policy == SCHED_RR ? RR_NS : t->policy == SCHED_FIFO ? 0 : FAIR_NS};
     put_task(t);
