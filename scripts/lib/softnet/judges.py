@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Programs by others that judge the kernel, built from Debian's own packages: Linux's nolibc-test and standalone kselftests, busybox's
-ash tests, python3's test modules. out/judges/*.cpio are added to an initramfs that has what they need."""
+ash tests, python3's test modules, memcached's tests (in perl). out/judges/*.cpio are added to an initramfs that has what they need."""
 
+import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -122,8 +123,28 @@ def add_ash_tests(directory, archive):
             archive.file(f"ash_test/{path.relative_to(tree)}", path.read_bytes(), path.stat().st_mode & 0o777)
 
 
+def build_memcached(directory):
+    """memcached.cpio: Debian's memcached and perl, and in /memcached the tests of memcached's source with what they look for beside
+    them: the server by the name memcached-debug, and timedrun, which ends it should it not end. Only a server built for debugging,
+    which Debian's is not, knows the option relaxed_privileges that they give it."""
+    source = debian.source("memcached")
+    perl = re.findall(r" (perl-modules-\S+|libperl\S+)$", debian.depends(["perl"]).get("perl", ""), re.M)
+    archive = Archive()
+    for name in debian.closure(["memcached", "perl-base", *perl]):
+        debian.add_tree(archive, debian.unpacked(name))
+    wrong = compile_one(["-O1", "-w", "-static", source / "timedrun.c"], directory / "timedrun")
+    if wrong:
+        raise Failed(f"memcached's timedrun does not build: {wrong.splitlines()[0]}")
+    archive.file("memcached/timedrun", (directory / "timedrun").read_bytes(), 0o755)
+    archive.symlink("memcached/memcached-debug", "/usr/bin/memcached")
+    for path in sorted([*source.glob("t/*.t"), *source.glob("t/lib/**/*.pm")]):
+        text = path.read_bytes().replace(b'$args .= " -o relaxed_privileges";', b"")
+        archive.file(f"memcached/{path.relative_to(source)}", text, 0o644)
+    (JUDGES / "memcached.cpio").write_bytes(archive.bytes())
+
+
 def build():
-    """out/judges: nolibc.cpio (alone), extra.cpio (to be put behind another initramfs)."""
+    """out/judges: nolibc.cpio (alone), extra.cpio and memcached.cpio (to be put behind another initramfs)."""
     directory = BUILD / "judges"
     directory.mkdir(parents=True, exist_ok=True)
     JUDGES.mkdir(parents=True, exist_ok=True)
@@ -140,4 +161,5 @@ def build():
     build_kselftests(source, directory, extra)
     add_ash_tests(directory, extra)
     (JUDGES / "extra.cpio").write_bytes(extra.bytes())
+    build_memcached(directory)
     say(f"judges: {len(extra.entries)} files")
