@@ -37,10 +37,10 @@ const char *syscall_name(u64 nr)
     t->sigpending.store(1, std::memory_order_relaxed);
 }
 
-/// Somebody wants to know of system calls.
+/// Somebody wants to know of system calls that begin.
 bool watched()
 {
-    return trace_any_enabled<trace_event::sys_enter, trace_event::sys_exit>() || strace_active;
+    return trace_enabled(trace_event::sys_enter) || strace_active;
 }
 
 /// [gnu::noinline]: what it needs must not make every system call save more registers.
@@ -49,13 +49,15 @@ bool watched()
     const char *name = syscall_name(nr);
     trace(trace_event::sys_enter, nr, name, syscall_arg(regs, 0), syscall_arg(regs, 1),
           syscall_arg(regs, 2), syscall_arg(regs, 3));
-    s64 ret;
     if (!name)
-        ret = not_implemented(nr);
-    else
-        ret = read_once(strace_active) ? strace_syscall(nr, regs)
-                                       : syscall_table.entry[nr].call(regs);
-    trace(trace_event::sys_exit, nr, name, ret);
+        return not_implemented(nr);
+    return read_once(strace_active) ? strace_syscall(nr, regs) : syscall_table.entry[nr].call(regs);
+}
+
+/// The end of a call, which may have begun when nobody wanted to know. Returns `ret`.
+[[gnu::cold, gnu::noinline]] s64 trace_exit(u64 nr, s64 ret)
+{
+    trace(trace_event::sys_exit, nr, syscall_name(nr), ret);
     return ret;
 }
 } // namespace
@@ -79,6 +81,8 @@ s64 do_syscall(pt_regs *regs)
         ret = nr < NR_SYSCALLS ? syscall_table.entry[nr].call(regs) : not_implemented(nr);
     if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK) [[unlikely]]
         want_restart(t);
+    if (trace_enabled(trace_event::sys_exit)) [[unlikely]]
+        ret = trace_exit(static_cast<u64>(t->syscall_nr), ret);
     t->syscall_nr = -1;
     local_irq_disable();
     if (exit_work_pending(t)) [[unlikely]] {

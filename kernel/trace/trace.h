@@ -21,17 +21,6 @@ inline bool trace_enabled(trace_event e)
     return trace_mask[static_cast<u16>(e) / 64] & (u64{1} << (static_cast<u16>(e) % 64));
 }
 
-/// Whether any of `e`, which share a word of the mask, is on.
-template <trace_event First, trace_event... E>
-bool trace_any_enabled()
-{
-    constexpr unsigned word = static_cast<u16>(First) / 64;
-    static_assert(((static_cast<u16>(E) / 64 == word) && ...));
-    constexpr u64 bits =
-        (u64{1} << static_cast<u16>(First) % 64) | ((u64{1} << static_cast<u16>(E) % 64) | ...);
-    return trace_mask[word] & bits;
-}
-
 /// Store one event with up to six 64-bit arguments (integers, or addresses of symbols/static strings; the table
 /// says how each is printed). Adds time, CPU, context and task.
 void trace_write(trace_event e, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5);
