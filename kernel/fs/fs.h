@@ -92,6 +92,8 @@ public:
         u64 len;
     };
     static iov_iter user_vec(const piece *v, unsigned n);
+    /// Kernel pieces, in the same way.
+    static iov_iter kernel_vec(const piece *v, unsigned n);
 
     size_t count() const { return count_; }
     /// Copy n bytes (n <= count()) and advance; EFAULT leaves the position undefined. [P]

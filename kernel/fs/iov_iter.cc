@@ -34,6 +34,13 @@ iov_iter iov_iter::user_vec(const piece *v, unsigned n)
     return i;
 }
 
+iov_iter iov_iter::kernel_vec(const piece *v, unsigned n)
+{
+    iov_iter i = user_vec(v, n);
+    i.user_ = false;
+    return i;
+}
+
 inline size_t iov_iter::contiguous(u64 *addr)
 {
     const piece *p = v_ ? v_ : &one_;

@@ -1,36 +1,47 @@
 // SPDX-License-Identifier: MIT
-// Pipes and FIFOs: a ring of pages. Linux: fs/pipe.c. Process context.
+// Pipes and FIFOs: a ring of buffers, a page each. Linux: fs/pipe.c. Process context.
 //
 // Locks: pipe.lock (a mutex) for everything; the wait queue is used without it. A pipe belongs to its inode: an anonymous one dies with
-// it, a FIFO's when the last opener goes. Writes of at most PIPE_BUF bytes are never split (POSIX).
+// it, a FIFO's when the last opener goes. Writes of at most PIPE_BUF bytes (a page) are never split (POSIX).
 
 #include "fs/pipe.h"
 #include "fs/fasync.h"
 #include "fs/ioctl.h"
+#include "fs/pipe_internal.h"
 #include "lib/string.h"
 #include "sched/sched.h"
 
+pipe_inode_info *pipe_of(const file *f)
+{
+    return static_cast<pipe_inode_info *>(f->private_data);
+}
+
+void pipe_wake_readers(pipe_inode_info *p)
+{
+    wake_up_interruptible_sync_poll(&p->wait, POLLIN | POLLRDNORM);
+    kill_fasync(&p->fasync_readers, SIGIO, POLL_IN);
+}
+
+void pipe_wake_writers(pipe_inode_info *p)
+{
+    wake_up_interruptible_sync_poll(&p->wait, POLLOUT | POLLWRNORM);
+    kill_fasync(&p->fasync_writers, SIGIO, POLL_OUT);
+}
+
+[[gnu::noinline]] int pipe_wait_readable(pipe_inode_info *p)
+{
+    return wait_event_interruptible(&p->wait, p->readable() || p->at_end());
+}
+
+[[gnu::noinline]] int pipe_wait_room(pipe_inode_info *p)
+{
+    return wait_event_interruptible(&p->wait, p->room() || !read_once(p->readers));
+}
+
 namespace
 {
-constexpr size_t PIPE_BUF = 4096;
-constexpr unsigned DEF_PAGES = 16,
-                   MAX_PAGES =
-                       256; // F_SETPIPE_SZ: up to 1 MiB, as for Linux's users without privilege
-
-struct pipe_inode_info : pinned {
-    mutex lock{"pipe.lock"};
-    wait_queue_head wait;
-    void **pages = nullptr; // ring; a page exists while it holds data
-    unsigned nr_pages = 0;
-    u64 tail = 0, head = 0; // bytes read and written, ever
-    unsigned readers = 0, writers = 0;
-    u32 r_opens = 0, w_opens = 0; // how often an end was opened: FIFO openers wait for a change
-    unsigned files = 0;           // open files and openers; inode.i_mutex
-    fasync_struct *fasync_readers = nullptr, *fasync_writers = nullptr;
-    size_t used() const { return head - tail; }
-    size_t capacity() const { return nr_pages * PAGE_SIZE; }
-    void *&page_at(u64 pos) { return pages[pos / PAGE_SIZE % nr_pages]; }
-};
+constexpr unsigned MAX_BUFFERS =
+    256; // F_SETPIPE_SZ: up to 1 MiB, as for Linux's users without privilege
 
 /// What a pipe counts of the two ends a file opens.
 bool reads(const file *f)
@@ -42,14 +53,19 @@ bool writes(const file *f)
     return f->f_mode & FMODE_WRITE;
 }
 
+pipe_buffer *alloc_buffers(unsigned n)
+{
+    return static_cast<pipe_buffer *>(kzalloc(n * sizeof(pipe_buffer), GFP_KERNEL));
+}
+
 pipe_inode_info *pipe_alloc()
 {
     auto *p = knew<pipe_inode_info>(GFP_KERNEL);
     if (!p)
         return nullptr;
-    p->nr_pages = DEF_PAGES;
-    p->pages = static_cast<void **>(kzalloc(DEF_PAGES * sizeof(void *), GFP_KERNEL));
-    if (!p->pages) {
+    p->buffers = PIPE_DEF_BUFFERS;
+    p->bufs = alloc_buffers(p->buffers);
+    if (!p->bufs) {
         kdelete(p);
         return nullptr;
     }
@@ -58,76 +74,91 @@ pipe_inode_info *pipe_alloc()
 
 void pipe_free(pipe_inode_info *p)
 {
-    for (unsigned i = 0; i < p->nr_pages; i++)
-        if (p->pages[i])
-            free_pages(p->pages[i]);
-    kfree(p->pages);
+    for (unsigned i = 0; i < p->nrbufs; i++)
+        put_page(p->at(i).pg);
+    if (p->tmp_page)
+        put_page(p->tmp_page);
+    kfree(p->bufs);
     kdelete(p);
 }
 
-pipe_inode_info *pipe_of(const file *f)
+/// The front buffer goes; its page is kept for the next write if nobody else has it. Lock held.
+void drop_front(pipe_inode_info *p)
 {
-    return static_cast<pipe_inode_info *>(f->private_data);
+    page *pg = p->at(0).pg;
+    if (!p->tmp_page && pg->refs.load(std::memory_order_acquire) == 1)
+        p->tmp_page = pg;
+    else
+        put_page(pg);
+    p->first = (p->first + 1) & (p->buffers - 1);
+    p->nrbufs--;
 }
 
-/// Sleep until data (or space for `need` bytes), or the other end's disappearance. 0 or -ERESTARTSYS. Lock not held.
-[[gnu::noinline]] int pipe_wait(pipe_inode_info *p, bool for_data, size_t need)
-{
-    return wait_event_interruptible(&p->wait, for_data ? p->used() || !read_once(p->writers)
-                                                       : p->capacity() - p->used() >= need ||
-                                                             !read_once(p->readers));
-}
-
-/// Move bytes out of the ring. Lock held.
+/// Move bytes out of the ring; at most one packet. Lock held.
 result<size_t> take(pipe_inode_info *p, iov_iter &to)
 {
     size_t done = 0;
-    while (to.count() && p->used()) {
-        size_t off = p->tail % PAGE_SIZE;
-        size_t n = min(min(to.count(), p->used()), PAGE_SIZE - off);
-        if (!to.copy_to(static_cast<u8 *>(p->page_at(p->tail)) + off, n)) {
+    bool packet = false;
+    while (to.count() && p->nrbufs && !packet) {
+        pipe_buffer &b = p->at(0);
+        size_t n = min<size_t>(to.count(), b.len);
+        if (!to.copy_to(b.data(), n)) {
             if (done)
                 break;
             return error{EFAULT};
         }
         done += n;
-        u64 old = p->tail;
-        p->tail += n;
-        // A page that was read to its end, or holds nothing more, goes back, unless the writer has wrapped onto it.
-        if ((off + n == PAGE_SIZE &&
-             (p->used() == 0 || &p->page_at(p->head - 1) != &p->page_at(old))) ||
-            !p->used()) {
-            free_pages(p->page_at(old));
-            p->page_at(old) = nullptr;
-            if (!p->used())
-                p->tail = p->head = align_up(p->head, PAGE_SIZE);
-        }
+        b.offset += static_cast<u32>(n);
+        b.len -= static_cast<u32>(n);
+        packet = b.flags & PIPE_BUF_PACKET; // what does not fit is lost
+        if (!b.len || packet)
+            drop_front(p);
     }
     return done;
 }
 
-/// Move bytes into the ring, as many as fit. Lock held.
-result<size_t> give(pipe_inode_info *p, iov_iter &from)
+/// Put what does not fill whole pages behind the last write, if all of it fits there. Lock held.
+result<size_t> give_behind(pipe_inode_info *p, iov_iter &from)
+{
+    size_t odd = from.count() % PAGE_SIZE;
+    if (!odd || !p->nrbufs)
+        return size_t{0};
+    pipe_buffer &b = p->at(p->nrbufs - 1);
+    if (!(b.flags & PIPE_BUF_MERGE) || b.offset + b.len + odd > PAGE_SIZE)
+        return size_t{0};
+    TRY_VOID(from.copy_from(b.data() + b.len, odd));
+    b.len += static_cast<u32>(odd);
+    return odd;
+}
+
+/// Move bytes into free buffers, as many as fit. Lock held.
+result<size_t> give(pipe_inode_info *p, iov_iter &from, u8 flags)
 {
     size_t done = 0;
-    while (from.count() && p->used() < p->capacity()) {
-        size_t off = p->head % PAGE_SIZE;
-        size_t n = min(min(from.count(), p->capacity() - p->used()), PAGE_SIZE - off);
-        void *&pg = p->page_at(p->head);
-        if (!pg && !(pg = get_free_pages(GFP_KERNEL, 0))) {
+    while (from.count() && p->room()) {
+        page *pg = p->tmp_page ? p->tmp_page : alloc_pages(GFP_KERNEL, 0);
+        p->tmp_page = nullptr;
+        size_t n = min(from.count(), PAGE_SIZE);
+        bool copied = pg && from.copy_from(page_address(pg), n);
+        if (!copied) {
+            p->tmp_page = pg;
             if (done)
                 break;
-            return error{ENOMEM};
+            return error{pg ? EFAULT : ENOMEM};
         }
-        if (!from.copy_from(static_cast<u8 *>(pg) + off, n)) {
-            if (done)
-                break;
-            return error{EFAULT};
-        }
-        p->head += n;
+        p->at(p->nrbufs++) = {pg, 0, static_cast<u32>(n), flags};
         done += n;
     }
     return done;
+}
+
+/// One look at the pipe for a read: 0 at its end, EAGAIN when nothing is there now. Lock not held.
+result<size_t> read_some(pipe_inode_info *p, iov_iter &to)
+{
+    mutex_guard g{p->lock};
+    if (p->readable())
+        return take(p, to);
+    return p->at_end() ? result<size_t>{size_t{0}} : result<size_t>{error{EAGAIN}};
 }
 
 result<size_t> pipe_read(file *f, iov_iter &to, u64 *)
@@ -136,50 +167,47 @@ result<size_t> pipe_read(file *f, iov_iter &to, u64 *)
     if (!to.count())
         return size_t{0};
     for (;;) {
-        {
-            mutex_guard g{p->lock};
-            if (p->used()) {
-                auto r = take(p, to);
-                wake_up_interruptible_sync_poll(&p->wait, POLLOUT | POLLWRNORM);
-                kill_fasync(&p->fasync_writers, SIGIO, POLL_OUT);
-                return r;
-            }
-            if (!p->writers)
-                return size_t{0};
-        }
-        if (f->f_flags & O_NONBLOCK)
-            return error{EAGAIN};
-        if (pipe_wait(p, true, 0))
+        auto r = read_some(p, to);
+        if (r && *r)
+            pipe_wake_writers(p);
+        if (r || r.err() != EAGAIN || (f->f_flags & O_NONBLOCK))
+            return r;
+        if (pipe_wait_readable(p))
             return error{ERESTARTSYS};
     }
+}
+
+/// One look at the pipe for a write: 0 when there is no room. Lock not held.
+result<size_t> write_some(pipe_inode_info *p, iov_iter &from, u8 flags, bool first)
+{
+    mutex_guard g{p->lock};
+    if (!p->readers)
+        return error{EPIPE};
+    size_t behind = first ? TRY(give_behind(p, from)) : 0;
+    auto r = give(p, from, flags);
+    if (!r && behind)
+        return behind;
+    return r ? result<size_t>{*r + behind} : result<size_t>{r.fail()};
 }
 
 result<size_t> pipe_write(file *f, iov_iter &from, u64 *)
 {
     pipe_inode_info *p = pipe_of(f);
     size_t done = 0, all = from.count();
-    while (done < all) {
+    u8 flags = f->f_flags & O_DIRECT ? PIPE_BUF_PACKET : PIPE_BUF_MERGE;
+    for (bool first = true; done < all; first = false) {
+        auto r = write_some(p, from, flags, first);
         errno_t why{};
-        {
-            mutex_guard g{p->lock};
-            size_t room = p->capacity() - p->used(), left = all - done;
-            if (!p->readers) {
-                why = EPIPE;
-            } else if (room >= min(left, all <= PIPE_BUF ? left : 1)) {
-                auto r = give(p, from);
-                if (r)
-                    done += *r;
-                else
-                    why = static_cast<errno_t>(r.err());
-            }
-        }
-        wake_up_interruptible_sync_poll(&p->wait, POLLIN | POLLRDNORM);
-        kill_fasync(&p->fasync_readers, SIGIO, POLL_IN);
+        if (!r)
+            why = static_cast<errno_t>(r.err());
+        else
+            done += *r;
+        pipe_wake_readers(p);
         if (done == all)
             break;
         if (!why && (f->f_flags & O_NONBLOCK))
             why = EAGAIN;
-        if (!why && pipe_wait(p, false, all <= PIPE_BUF ? all : 1))
+        if (!why && pipe_wait_room(p))
             why = ERESTARTSYS;
         if (!why)
             continue;
@@ -198,14 +226,13 @@ u32 pipe_poll(file *f, poll_table *pt)
     poll_wait(f, &p->wait, pt);
     u32 mask = 0;
     if (reads(f)) {
-        if (p->used())
+        if (p->readable())
             mask |= POLLIN | POLLRDNORM;
         if (!read_once(p->writers) && p->w_opens)
             mask |= POLLHUP;
     }
     if (writes(f)) {
-        // Linux reports space as soon as one of its buffers is free.
-        if (p->capacity() - p->used() >= PIPE_BUF)
+        if (p->room())
             mask |= POLLOUT | POLLWRNORM;
         if (!read_once(p->readers))
             mask |= POLLERR;
@@ -217,7 +244,13 @@ result<s64> pipe_ioctl(file *f, u32 cmd, u64 arg)
 {
     if (cmd != FIONREAD)
         return error{ENOTTY};
-    int n = static_cast<int>(pipe_of(f)->used());
+    pipe_inode_info *p = pipe_of(f);
+    int n = 0;
+    {
+        mutex_guard g{p->lock};
+        for (unsigned i = 0; i < p->nrbufs; i++)
+            n += static_cast<int>(p->at(i).len);
+    }
     TRY_VOID(put_user(user_ptr<int>{arg}, n));
     return s64{0};
 }
@@ -347,9 +380,9 @@ result<void> create_pipe_files(file **read_end, file **write_end, u32 flags)
         return d.fail();
     }
     pipe_inode_info *p = pipe_alloc();
-    auto w = p ? alloc_file(*d, O_WRONLY | (flags & O_NONBLOCK), &fifo_operations)
+    auto w = p ? alloc_file(*d, O_WRONLY | (flags & (O_NONBLOCK | O_DIRECT)), &fifo_operations)
                : result<file *>{error{ENFILE}};
-    auto r = w ? alloc_file(*d, O_RDONLY | (flags & O_NONBLOCK), &fifo_operations)
+    auto r = w ? alloc_file(*d, O_RDONLY | (flags & (O_NONBLOCK | O_DIRECT)), &fifo_operations)
                : result<file *>{w.fail()};
     dput(*d);
     if (!r) {
@@ -376,39 +409,48 @@ bool is_pipe(const file *f)
 
 unsigned pipe_size(file *f)
 {
-    return static_cast<unsigned>(pipe_of(f)->capacity());
+    return static_cast<unsigned>(pipe_of(f)->buffers * PAGE_SIZE);
 }
 
 result<unsigned> pipe_set_size(file *f, u64 bytes)
 {
-    if (bytes > MAX_PAGES * PAGE_SIZE)
+    if (bytes > MAX_BUFFERS * PAGE_SIZE)
         return error{capable(CAP_SYS_RESOURCE) ? EINVAL : EPERM};
     if (!bytes)
         return error{EINVAL};
     unsigned want = 1;
     while (want * PAGE_SIZE < bytes)
         want *= 2;
-    auto **pages = static_cast<void **>(kzalloc(want * sizeof(void *), GFP_KERNEL));
-    if (!pages)
+    pipe_buffer *bufs = alloc_buffers(want);
+    if (!bufs)
         return error{ENOMEM};
     pipe_inode_info *p = pipe_of(f);
     {
         mutex_guard g{p->lock};
-        // Pages keep their order; positions start again so that the first page has slot 0.
-        u64 base = align_down(p->tail, PAGE_SIZE);
-        bool wrapped = p->used() && p->head - base > p->capacity();
-        if (p->head - base > want * PAGE_SIZE || wrapped) {
-            kfree(pages);
+        if (want < p->nrbufs + p->reserved) {
+            kfree(bufs);
             return error{EBUSY};
         }
-        for (u64 at = base; at < p->head; at += PAGE_SIZE)
-            pages[(at - base) / PAGE_SIZE] = p->page_at(at);
-        kfree(p->pages);
-        p->pages = pages;
-        p->nr_pages = want;
-        p->tail -= base;
-        p->head -= base;
+        for (unsigned i = 0; i < p->nrbufs; i++)
+            bufs[i] = p->at(i);
+        kfree(p->bufs);
+        p->bufs = bufs;
+        p->buffers = want;
+        p->first = 0;
     }
     wake_up_all(&p->wait);
     return static_cast<unsigned>(want * PAGE_SIZE);
+}
+
+void pipe_consume(pipe_inode_info *p, size_t n)
+{
+    while (n) {
+        pipe_buffer &b = p->at(0);
+        u32 part = static_cast<u32>(min<size_t>(n, b.len));
+        b.offset += part;
+        b.len -= part;
+        n -= part;
+        if (!b.len)
+            drop_front(p);
+    }
 }

@@ -34,6 +34,12 @@ result<void> sys_sync_file_range(int fd, s64 off, s64 n, u32 flags);
 result<void> sys_fallocate(int fd, u32 mode, s64 offset, s64 len);
 result<void> sys_fadvise64(int fd, s64 off, s64 len, int advice);
 
+// file_splice.cc
+result<size_t> sys_splice(int in_fd, user_ptr<s64> in_off, int out_fd, user_ptr<s64> out_off,
+                          size_t len, u32 flags);
+result<size_t> sys_tee(int in_fd, int out_fd, size_t len, u32 flags);
+result<size_t> sys_vmsplice(int fd, user_ptr<const void> vec, u64 n, u32 flags);
+
 // file_notify.cc
 result<int> sys_inotify_init();
 result<int> sys_inotify_init1(u32 flags);

@@ -8,7 +8,7 @@ def failed_lines(output):
     return "\n".join(line for line in output.splitlines() if line.startswith("FAIL")) or output
 
 
-PROGRAMS = ["file_tree", "file_io", "file_locks", "file_notify", "file_signals", "file_space"]
+PROGRAMS = ["file_tree", "file_io", "file_locks", "file_notify", "file_signals", "file_space", "file_splice"]
 
 
 @pytest.mark.linux
