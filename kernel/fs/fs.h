@@ -136,6 +136,10 @@ struct file_operations {
     result<void> (*iterate)(file *f, dir_context *ctx) = nullptr;
     /// Page `index` of the file with a reference, for mappings (see ::file_page); null: the file has no pages.
     struct page *(*file_page)(file *f, u64 index) = nullptr;
+    /// Whether page `index` is in memory (mincore); null: all are.
+    bool (*page_resident)(file *f, u64 index) = nullptr;
+    /// An area of an address space that maps the file comes (by 1) or goes (by -1); any lock may be held when it comes.
+    void (*mapped)(file *f, int by) = nullptr;
     /// O_ASYNC is switched on or off (fs/fasync.h); null: the flag has no effect. [P]
     result<void> (*fasync)(int fd, file *f, bool on) = nullptr;
     /// fallocate(2) with a checked range and mode; null: EOPNOTSUPP. [P]

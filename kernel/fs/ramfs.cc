@@ -47,8 +47,8 @@ bool charge(super_block *sb)
     return false;
 }
 
-/// Page `index` with a reference, zeroed if new; null: no memory or the file system is full.
-page *make_page(ramfs_inode *i, u64 index)
+/// Page `index` with a reference, zeroed if new (then with the flags); null: no memory or the file system is full.
+page *make_page(ramfs_inode *i, u64 index, u8 new_flags = 0)
 {
     if (page *p = find_page(i, index))
         return p;
@@ -57,6 +57,7 @@ page *make_page(ramfs_inode *i, u64 index)
     page *fresh = alloc_pages(GFP_USER | GFP_ZERO, 0);
     page *found = nullptr;
     if (fresh) {
+        fresh->flags |= new_flags;
         spin_guard<plain> g{i->lock};
         found = i->pages.lookup(index); // a page fault may have been faster
         if (!found && i->pages.insert(index, fresh)) {
@@ -72,6 +73,15 @@ page *make_page(ramfs_inode *i, u64 index)
     if (fresh)
         put_page(fresh);
     return found;
+}
+
+/// Page `index` as make_page() gives it, for one who will use its contents.
+page *page_to_use(ramfs_inode *i, u64 index)
+{
+    page *p = make_page(i, index);
+    if (p && (p->flags & PG_UNWRITTEN)) // no other flag of a file's page changes
+        p->flags &= static_cast<u8>(~PG_UNWRITTEN);
+    return p;
 }
 
 /// Zero the bytes from `from` up to `to`, which lie in one page.
@@ -144,7 +154,7 @@ result<void> allocate_range(ramfs_inode *i, u64 first, u64 end)
     if (end - first > (i->i_sb->max_pages ? i->i_sb->max_pages : page_alloc_stats().free))
         return error{ENOSPC};
     for (u64 at = first; at < end; at++) {
-        page *p = signal_pending() ? nullptr : make_page(i, at);
+        page *p = signal_pending() ? nullptr : make_page(i, at, PG_UNWRITTEN);
         if (!p)
             return error{signal_pending() ? EINTR : ENOSPC};
         put_page(p);
@@ -253,7 +263,7 @@ result<size_t> ramfs_write(file *f, iov_iter &from, u64 *pos)
     while (from.count() && *pos < limit) {
         size_t off = *pos % PAGE_SIZE;
         size_t n = min(min<u64>(from.count(), limit - *pos), PAGE_SIZE - off);
-        page *p = make_page(i, *pos / PAGE_SIZE);
+        page *p = page_to_use(i, *pos / PAGE_SIZE);
         if (!p) {
             why = ENOSPC;
             break;
@@ -282,7 +292,17 @@ page *ramfs_file_page(file *f, u64 index)
     ramfs_inode *i = ram(f->f_inode);
     if (index >= (read_once(i->size) + PAGE_SIZE - 1) / PAGE_SIZE)
         return nullptr;
-    return make_page(i, index);
+    return page_to_use(i, index);
+}
+
+/// mincore: Linux does not count what fallocate made and nobody used.
+bool ramfs_page_resident(file *f, u64 index)
+{
+    page *p = find_page(ram(f->f_inode), index);
+    bool there = p && !(p->flags & PG_UNWRITTEN);
+    if (p)
+        put_page(p);
+    return there;
 }
 
 result<size_t> ramfs_readlink(inode *i, char *buf, size_t n)
@@ -305,6 +325,7 @@ const file_operations ramfs_file_operations{
     .write = ramfs_write,
     .llseek = ramfs_llseek,
     .file_page = ramfs_file_page,
+    .page_resident = ramfs_page_resident,
     .fallocate = ramfs_fallocate,
 };
 const inode_operations ramfs_inode_operations{.truncate = ramfs_truncate};

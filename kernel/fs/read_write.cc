@@ -121,8 +121,18 @@ void mm_allow_write(file *f)
 {
     allow_write_access(f->f_inode);
 }
-const mm_file_ops file_ops_for_mm{mm_read,       get_file, fput, file_page, mm_deny_write_again,
-                                  mm_allow_write};
+bool mm_resident(file *f, u64 index)
+{
+    return !f->f_op->page_resident || f->f_op->page_resident(f, index);
+}
+void mm_mapped(file *f, int by)
+{
+    if (f->f_op->mapped)
+        f->f_op->mapped(f, by);
+}
+const mm_file_ops file_ops_for_mm{
+    mm_read,        get_file,    fput,     file_page, mm_deny_write_again,
+    mm_allow_write, mm_resident, mm_mapped};
 } // namespace
 
 void vfs_caches_init()

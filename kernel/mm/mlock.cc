@@ -88,12 +88,9 @@ result<u8> mm_resident(mm_struct *mm, u64 addr)
         mm_files->get(f);
         index = (addr - a->start + a->pgoff) >> PAGE_SHIFT;
     }
-    // A file's pages are always in memory.
-    page *p = mm_files->get_page(f, index);
-    if (p)
-        put_page(p);
+    bool there = mm_files->resident(f, index);
     mm_files->put(f);
-    return static_cast<u8>(p != nullptr);
+    return static_cast<u8>(there);
 }
 
 size_t mm_access(mm_struct *mm, u64 addr, void *buf, size_t n, bool write)

@@ -37,7 +37,13 @@ extern int sysctl_max_map_count;
 /// vm.overcommit_memory: 0 refuse what can never fit, 1 refuse nothing.
 extern int sysctl_overcommit_memory;
 
+/// Pages by index, made on demand: of MAP_SHARED|MAP_ANONYMOUS and System V segments. Counted.
 struct shm_object;
+shm_object *shm_alloc();
+void shm_get(shm_object *s);
+void shm_put(shm_object *s);
+/// Page `index` with a reference, made on demand; null when out of memory. Any lock state.
+page *shm_page(shm_object *s, u64 index);
 
 /// One mapped region [start,end), page aligned. Protected by the mm's lock.
 struct vm_area {
@@ -65,6 +71,10 @@ struct mm_file_ops {
     /// Another mm runs the program `f`, which denies writing it once more; one ends. Optional.
     void (*deny_write_again)(file *f) = nullptr;
     void (*allow_write)(file *f) = nullptr;
+    /// Whether the file's page `index` is in memory. Set with get_page. [P]
+    bool (*resident)(file *f, u64 index) = nullptr;
+    /// An area that maps `f` was made (by 1) or is to be freed (by -1). Optional.
+    void (*mapped)(file *f, int by) = nullptr;
 };
 extern const mm_file_ops *mm_files;
 

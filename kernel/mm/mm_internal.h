@@ -71,11 +71,3 @@ u32 area_prot(const vm_area *a, const page *p);
 enum class fault_result : u8 { ok, segv, access, bus, oom };
 /// Resolve an access. Takes and drops the lock itself; may sleep.
 fault_result mm_fault(mm_struct *mm, u64 addr, bool write, bool exec);
-
-/// Pages shared through MAP_SHARED|MAP_ANONYMOUS. References: areas. Its pages are found by index
-/// under its own lock.
-shm_object *shm_alloc();
-void shm_get(shm_object *s);
-void shm_put(shm_object *s);
-/// Page `index` with a reference, made on demand; null when out of memory. Any lock state.
-page *shm_page(shm_object *s, u64 index);

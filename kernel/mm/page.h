@@ -27,7 +27,15 @@ struct page {
     void *slab_freelist;
     list_node lru;
 };
-enum page_flag : u8 { PG_BUDDY = 1, PG_SLAB = 2, PG_RESERVED = 4, PG_HEAD = 8, PG_ANON = 16 };
+/// PG_UNWRITTEN: fallocate made it for a file, and nobody has written to it or mapped it since.
+enum page_flag : u8 {
+    PG_BUDDY = 1,
+    PG_SLAB = 2,
+    PG_RESERVED = 4,
+    PG_HEAD = 8,
+    PG_ANON = 16,
+    PG_UNWRITTEN = 32
+};
 
 /// 2^order contiguous, naturally aligned frames with one reference; null when out of memory. Any
 /// context.

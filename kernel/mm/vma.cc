@@ -27,8 +27,11 @@ vm_area *area_alloc(u64 start, u64 end, u32 flags, file *f, shm_object *shm, u64
     a->vm_file = f;
     a->shm = shm;
     a->pgoff = pgoff;
-    if (f)
+    if (f) {
         mm_files->get(f);
+        if (mm_files->mapped)
+            mm_files->mapped(f, 1);
+    }
     if (shm)
         shm_get(shm);
     return a;
@@ -36,8 +39,11 @@ vm_area *area_alloc(u64 start, u64 end, u32 flags, file *f, shm_object *shm, u64
 
 void area_free(vm_area *a)
 {
-    if (a->vm_file)
+    if (a->vm_file) {
+        if (mm_files->mapped)
+            mm_files->mapped(a->vm_file, -1);
         mm_files->put(a->vm_file);
+    }
     if (a->shm)
         shm_put(a->shm);
     kmem_cache_delete(vm_area_cache, a);

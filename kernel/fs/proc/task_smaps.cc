@@ -54,11 +54,12 @@ void show_report(seq_file *m, const area_report &r)
     row(m, "Swap:", 0);
     row(m, "KernelPageSize:", KB);
     row(m, "MMUPageSize:", KB);
-    row(m, "Locked:", 0);
     u32 f = r.area.flags;
-    seq_printf(m, "VmFlags: %s%s%s%smr mw me %s%s\n", f & VM_READ ? "rd " : "",
+    row(m, "Locked:", f & VM_LOCKED ? u.pss_bytes / 1024 : 0);
+    seq_printf(m, "VmFlags: %s%s%s%smr mw me %s%s%s%s\n", f & VM_READ ? "rd " : "",
                f & VM_WRITE ? "wr " : "", f & VM_EXEC ? "ex " : "", f & VM_SHARED ? "sh " : "",
-               f & VM_SHARED ? "ms " : "", f & VM_GROWSDOWN ? "gd " : "");
+               f & VM_SHARED ? "ms " : "", f & VM_GROWSDOWN ? "gd " : "",
+               f & VM_LOCKED ? "lo " : "", f & VM_DONTCOPY ? "dc " : "");
 }
 } // namespace
 
@@ -100,7 +101,7 @@ void show_memory_sizes(seq_file *m, task_struct *t)
     auto line = [&](const char *name, u64 kb) { seq_printf(m, "%s\t%8llu kB\n", name, ull(kb)); };
     line("VmPeak:", max(mm->hiwater_vm, size) * KB);
     line("VmSize:", size * KB);
-    line("VmLck:", 0);
+    line("VmLck:", mm->locked_vm * KB);
     line("VmPin:", 0);
     line("VmHWM:", max(mm->hiwater_rss, s.rss) * KB);
     line("VmRSS:", s.rss * KB);
