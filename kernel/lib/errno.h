@@ -44,6 +44,8 @@ enum errno_t : int {
     ENOSYS = 38,
     ENOTEMPTY = 39,
     ELOOP = 40,
+    ENOMSG = 42,
+    EIDRM = 43,
     ENODATA = 61,
     ENONET = 64,
     ETIME = 62,

@@ -214,12 +214,15 @@ void last_thread_exits(task_struct *t)
         return;
     hrtimer_cancel(&s->real_timer);
     exit_itimers(s);
+    if (process_exit_sem)
+        process_exit_sem();
     if (s->leader && process_tty_hangup)
         process_tty_hangup(s);
 }
 } // namespace
 
 void (*process_tty_hangup)(signal_state *s);
+void (*process_exit_sem)();
 
 void release_task(task_struct *t)
 {

@@ -22,6 +22,8 @@ struct process_file_ops {
     void (*fs_put)(fs_struct *f);
 };
 extern const process_file_ops *process_files;
+/// The last thread of the current process ends: undo its semaphore operations. Set at boot by fs/ipc/sem.cc. [P]
+extern void (*process_exit_sem)();
 
 /// A session leader is gone: its terminal sends SIGHUP and forgets the session. Set by the terminal
 /// layer, or null. [P]

@@ -10,6 +10,7 @@
 #include "net/uapi.h"
 #include "sched/sched.h"
 #include "syscall/file.h"
+#include "syscall/ipc.h"
 #include "syscall/mm.h"
 #include "syscall/net.h"
 #include "syscall/process.h"

@@ -3,6 +3,7 @@
 // from the functions' types. Linux: arch/x86/syscalls/syscall_64.tbl.
 
 #include "syscall/file.h"
+#include "syscall/ipc.h"
 #include "syscall/mm.h"
 #include "syscall/net.h"
 #include "syscall/process.h"
