@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// System V IPC: what is the system calls' own; the rest is fs/ipc/. Linux: ipc/syscall.c. Process context.
+// System V IPC and POSIX message queues: what is the system calls' own; the rest is fs/ipc/. Linux: ipc/syscall.c, ipc/mqueue.c. Process
+// context.
 
 #include "syscall/ipc.h"
 #include "fs/ipc/ipc.h"
+#include "fs/ipc/mqueue.h"
+#include "fs/namei.h"
 #include "syscall/timeout.h"
 
 result<int> sys_shmget(s32 key, u64 size, u32 flags)
@@ -63,4 +66,75 @@ result<size_t> sys_msgrcv(int id, user_ptr<void> msg, u64 size, s64 type, u32 fl
 result<int> sys_msgctl(int id, u32 cmd, user_ptr<void> arg)
 {
     return do_msgctl(id, cmd, arg);
+}
+
+namespace
+{
+/// An absolute time of the wall clock as ktime; a null pointer is for ever. EINVAL, EFAULT.
+result<u64> read_deadline(user_ptr<timespec64_abi> user)
+{
+    if (!user)
+        return FOREVER;
+    timespec64_abi t;
+    TRY_VOID(get_user(t, user));
+    if (t.sec < 0 || t.nsec < 0 || t.nsec >= static_cast<s64>(NSEC_PER_SEC))
+        return error{EINVAL};
+    if (static_cast<u64>(t.sec) > FOREVER / NSEC_PER_SEC / 2)
+        return FOREVER;
+    u64 at = static_cast<u64>(t.sec) * NSEC_PER_SEC + static_cast<u64>(t.nsec);
+    u64 now = ktime_get_real();
+    return at <= now ? u64{0} : deadline(at - now);
+}
+} // namespace
+
+result<int> sys_mq_open(user_ptr<const char> uname, u32 flags, u32 mode, user_ptr<void> uattr)
+{
+    mq_attr attr{};
+    if (uattr)
+        TRY_VOID(copy_from_user(&attr, uattr.cast<const void>(), sizeof attr));
+    user_path name;
+    TRY_VOID(name.get(uname.addr()));
+    return do_mq_open(name.c_str(), flags, mode, uattr ? &attr : nullptr);
+}
+
+result<void> sys_mq_unlink(user_ptr<const char> uname)
+{
+    user_path name;
+    TRY_VOID(name.get(uname.addr()));
+    return do_mq_unlink(name.c_str());
+}
+
+result<void> sys_mq_timedsend(int fd, user_ptr<const void> msg, u64 size, u32 prio,
+                              user_ptr<timespec64_abi> timeout)
+{
+    u64 expires = TRY(read_deadline(timeout));
+    file_ptr f = TRY(fget(fd));
+    return do_mq_send(f.get(), msg, size, prio, expires);
+}
+
+result<size_t> sys_mq_timedreceive(int fd, user_ptr<void> msg, u64 size, user_ptr<u32> prio,
+                                   user_ptr<timespec64_abi> timeout)
+{
+    u64 expires = TRY(read_deadline(timeout));
+    file_ptr f = TRY(fget(fd));
+    return do_mq_receive(f.get(), msg, size, prio, expires);
+}
+
+result<void> sys_mq_notify(int fd, user_ptr<const void> event)
+{
+    mq_event e{};
+    if (event)
+        TRY_VOID(copy_from_user(&e, event, sizeof e));
+    file_ptr f = TRY(fget(fd));
+    return do_mq_notify(f.get(), event ? &e : nullptr);
+}
+
+result<void> sys_mq_getsetattr(int fd, user_ptr<const void> change, user_ptr<void> old)
+{
+    mq_attr to{};
+    if (change)
+        TRY_VOID(copy_from_user(&to, change, sizeof to));
+    file_ptr f = TRY(fget(fd));
+    mq_attr a = TRY(do_mq_getsetattr(f.get(), change ? &to : nullptr));
+    return old ? copy_to_user(old, &a, sizeof a) : result<void>{};
 }

@@ -17,3 +17,13 @@ result<int> sys_msgget(s32 key, u32 flags);
 result<void> sys_msgsnd(int id, user_ptr<const void> msg, u64 size, u32 flags);
 result<size_t> sys_msgrcv(int id, user_ptr<void> msg, u64 size, s64 type, u32 flags);
 result<int> sys_msgctl(int id, u32 cmd, user_ptr<void> arg);
+
+// POSIX message queues
+result<int> sys_mq_open(user_ptr<const char> name, u32 flags, u32 mode, user_ptr<void> attr);
+result<void> sys_mq_unlink(user_ptr<const char> name);
+result<void> sys_mq_timedsend(int fd, user_ptr<const void> msg, u64 size, u32 prio,
+                              user_ptr<timespec64_abi> timeout);
+result<size_t> sys_mq_timedreceive(int fd, user_ptr<void> msg, u64 size, user_ptr<u32> prio,
+                                   user_ptr<timespec64_abi> timeout);
+result<void> sys_mq_notify(int fd, user_ptr<const void> event);
+result<void> sys_mq_getsetattr(int fd, user_ptr<const void> change, user_ptr<void> old);

@@ -10,14 +10,14 @@ def failed_lines(output):
 
 
 @pytest.mark.linux
-@pytest.mark.parametrize("program", ["proc_timers", "proc_rights"])
+@pytest.mark.parametrize("program", ["proc_timers", "proc_rights", "sysv_ipc", "posix_mq"])
 def test_process_program(guest, program):
     """Timers and clocks; ids, capabilities, limits and scheduling classes."""
     status, output = guest.status(program)
     assert status == 0 and "all ok" in output, failed_lines(output)
 
 
-@pytest.mark.parametrize("program", ["proc_timers", "proc_rights"])
+@pytest.mark.parametrize("program", ["proc_timers", "proc_rights", "sysv_ipc", "posix_mq"])
 def test_process_program_debug(debug_guest, program):
     """The same under the kernel's own checks."""
     status, output = debug_guest.status(program, 240)

@@ -147,7 +147,20 @@ result<int> do_shmget(s32 key, u64 size, u32 flags)
 
 namespace
 {
-/// The file of one attachment; the segment counts as attached until attached() is called with -1.
+/// Take back what attachment() counted for the time of the call.
+void uncount(shm_segment *s)
+{
+    bool last;
+    {
+        mutex_guard g{shm_ids.lock};
+        s->nattch--;
+        last = remove_unused(s);
+    }
+    if (last)
+        put_segment(s);
+}
+
+/// The file of one attachment; the segment counts as attached once more until uncount().
 result<file_ptr> attachment(int id, u32 flags, u64 *size)
 {
     shm_segment *s;
@@ -164,24 +177,11 @@ result<file_ptr> attachment(int id, u32 flags, u64 *size)
     auto f = anon_inode_getfile(name, &shm_fops, s, flags & SHM_RDONLY ? O_RDONLY : O_RDWR);
     if (f)
         return file_ptr{*f};
-    count_attachment(s, -1);
-    put_segment(s);
+    uncount(s);
+    put_segment(s); // NOLINT(clang-analyzer-unix.Malloc): this reference is ours
     return f.fail();
 }
 
-/// Take back what attachment() counted for the time of the call.
-void attached(file *f)
-{
-    shm_segment *s = segment_of(f);
-    bool last;
-    {
-        mutex_guard g{shm_ids.lock};
-        s->nattch--;
-        last = remove_unused(s);
-    }
-    if (last)
-        put_segment(s);
-}
 } // namespace
 
 result<u64> do_shmat(int id, u64 addr, u32 flags)
@@ -207,7 +207,7 @@ result<u64> do_shmat(int id, u64 addr, u32 flags)
     if (flags & SHM_EXEC)
         prot |= VM_EXEC;
     auto at = do_mmap(current()->mm, addr, size, prot, map_flags, f.get(), 0);
-    attached(f.get());
+    uncount(segment_of(f.get()));
     if (at.err() == EEXIST)
         return error{EINVAL};
     return at;
