@@ -116,6 +116,7 @@ def test_ip_changes_links(tools):
     tools.sh("/deb/ip link set eth0 mtu 1400 txqueuelen 500")
     assert re.search(r"mtu 1400 .*qlen 500", tools.sh("/deb/ip link show eth0"))
     tools.sh("/deb/ip link set eth0 mtu 1500 txqueuelen 1000")
+    tools.answers()  # a new MTU takes the link down for a while
     status, output = tools.status("/deb/ip link set eth0 mtu 10")
     assert status == 2 and "Invalid argument" in output
     status, output = tools.status("/deb/ip link del eth0")
