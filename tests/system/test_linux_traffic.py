@@ -86,7 +86,8 @@ def test_parallel_flows(linux):
         after = linux.statistics()
         received = [after[f"rx_queue_{queue}_packets"] - before[f"rx_queue_{queue}_packets"] for queue in range(8)]
         sent = [after[f"tx_queue_{queue}_packets"] - before[f"tx_queue_{queue}_packets"] for queue in range(8)]
-        assert sum(count > 20 for count in received) >= 3, received
+        # ports that follow one another: a linear hash with Linux's random key may know few queues for them (see test_eight_queues)
+        assert sum(count > 20 for count in received) >= 2, received
         assert sum(count > 20 for count in sent) >= 2, sent  # a queue for each CPU at least
     finally:
         linux.channels(2)
