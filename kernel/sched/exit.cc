@@ -133,12 +133,7 @@ void account_gone_thread(task_struct *t, signal_state *s)
     account_current();
     thread_usage(t, &u);
     t->flags |= PF_ACCOUNTED;
-    s->utime += u.utime;
-    s->stime += u.stime;
-    s->nvcsw += u.nvcsw;
-    s->nivcsw += u.nivcsw;
-    s->min_flt += u.min_flt;
-    s->maj_flt += u.maj_flt;
+    add_usage(s, u);
 }
 
 /// Leave the process. Tasks to be reaped now come back in reap[0…1], and children in `orphans`.

@@ -46,6 +46,17 @@ constexpr u32 WNOHANG = 1, WUNTRACED = 2, WEXITED = 4, WCONTINUED = 8, WNOWAIT =
 struct child_usage {
     u64 utime, stime, maxrss, nvcsw, nivcsw, min_flt, maj_flt;
 };
+/// Add a thread's usage to a sum, which is a child_usage or a signal_state; maxrss is the process's.
+template <class Sum>
+void add_usage(Sum *to, const child_usage &one)
+{
+    to->utime += one.utime;
+    to->stime += one.stime;
+    to->nvcsw += one.nvcsw;
+    to->nivcsw += one.nivcsw;
+    to->min_flt += one.min_flt;
+    to->maj_flt += one.maj_flt;
+}
 /// What wait found.
 struct wait_result {
     s32 pid = 0;    // 0: nothing yet (WNOHANG)

@@ -19,12 +19,7 @@ void usage_locked(task_struct *t, child_usage *u)
             continue;
         child_usage one;
         thread_usage(&o, &one);
-        u->utime += one.utime;
-        u->stime += one.stime;
-        u->nvcsw += one.nvcsw;
-        u->nivcsw += one.nivcsw;
-        u->min_flt += one.min_flt;
-        u->maj_flt += one.maj_flt;
+        add_usage(u, one);
     }
 }
 

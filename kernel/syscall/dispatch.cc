@@ -6,7 +6,10 @@
 #include "sched/cputime.h"
 #include "syscall/strace.h"
 #include "syscall/syscall.h"
+#include "syscall/watch.h"
 #include "trace/trace.h"
+
+std::atomic<u32> syscall_watchers;
 
 namespace
 {
@@ -40,7 +43,8 @@ const char *syscall_name(u64 nr)
 /// Somebody wants to know of system calls that begin.
 bool watched()
 {
-    return trace_enabled(trace_event::sys_enter) || strace_active;
+    return trace_enabled(trace_event::sys_enter) ||
+           syscall_watchers.load(std::memory_order_relaxed);
 }
 
 /// [gnu::noinline]: what it needs must not make every system call save more registers.
@@ -51,7 +55,14 @@ bool watched()
           syscall_arg(regs, 2), syscall_arg(regs, 3));
     if (!name)
         return not_implemented(nr);
-    return read_once(strace_active) ? strace_syscall(nr, regs) : syscall_table.entry[nr].call(regs);
+    u32 watchers = syscall_watchers.load(std::memory_order_relaxed);
+    if (watchers & WATCH_DELAY)
+        syscall_delay();
+    s64 ret =
+        watchers & WATCH_STRACE ? strace_syscall(nr, regs) : syscall_table.entry[nr].call(regs);
+    if (watchers & WATCH_DELAY)
+        syscall_delay();
+    return ret;
 }
 
 /// The end of a call, which may have begun when nobody wanted to know. Returns `ret`.

@@ -6,6 +6,7 @@
 #include "fs/ipc/ipc.h"
 #include "fs/ipc/mqueue.h"
 #include "fs/namei.h"
+#include "syscall/time.h"
 #include "syscall/timeout.h"
 
 result<int> sys_shmget(s32 key, u64 size, u32 flags)
@@ -75,14 +76,7 @@ result<u64> read_deadline(user_ptr<timespec64_abi> user)
 {
     if (!user)
         return FOREVER;
-    timespec64_abi t;
-    TRY_VOID(get_user(t, user));
-    if (t.sec < 0 || t.nsec < 0 || t.nsec >= static_cast<s64>(NSEC_PER_SEC))
-        return error{EINVAL};
-    if (static_cast<u64>(t.sec) > FOREVER / NSEC_PER_SEC / 2)
-        return FOREVER;
-    u64 at = static_cast<u64>(t.sec) * NSEC_PER_SEC + static_cast<u64>(t.nsec);
-    u64 now = ktime_get_real();
+    u64 at = TRY(get_timespec_ns(user.addr())), now = ktime_get_real();
     return at <= now ? u64{0} : deadline(at - now);
 }
 } // namespace

@@ -17,8 +17,7 @@
 #include "syscall/signal.h"
 #include "syscall/system.h"
 #include "syscall/time.h"
-
-bool strace_active;
+#include "syscall/watch.h"
 
 namespace
 {
@@ -438,7 +437,7 @@ int strace_store(char *text, size_t n, void *)
         text[--n] = 0;
     if (!strcmp(text, "all") || !strcmp(text, "none")) {
         everybody = text[0] == 'a';
-        strace_active = everybody;
+        watch_syscalls(WATCH_STRACE, everybody);
         return 0;
     }
     if (!strncmp(text, "calls ", 6)) {
@@ -455,7 +454,7 @@ int strace_store(char *text, size_t n, void *)
         return -EINVAL;
     int err = strace_pid(static_cast<int>(pid), on);
     if (!err && on)
-        strace_active = true;
+        watch_syscalls(WATCH_STRACE, true);
     return err;
 }
 
@@ -466,8 +465,10 @@ int strace_init()
     if (cmdline_get("strace", value, sizeof value)) {
         if (strcmp(value, "all") && strcmp(value, "1") && *value && !choose_calls(value))
             pr_warn("strace=%s: no such system call", value);
-        else
-            everybody = strace_active = true;
+        else {
+            everybody = true;
+            watch_syscalls(WATCH_STRACE, true);
+        }
     }
     return debugfs_create("strace", strace_show, nullptr, strace_store);
 }

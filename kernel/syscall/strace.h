@@ -6,7 +6,5 @@
 
 #include "syscall/syscall.h"
 
-/// Somebody is traced: do_syscall() goes the long way. Linux has nothing alike; compare PTRACE_SYSCALL.
-extern bool strace_active;
 /// Run call `nr` (its entry has a function) and print it if the current task is traced. Returns what the call returned.
 s64 strace_syscall(u64 nr, pt_regs *regs);

@@ -33,3 +33,23 @@ def test_strace_refuses_what_it_does_not_know(guest):
         assert status != 0, words
     status, _ = guest.status("echo 99999 > /sys/kernel/debug/strace")
     assert status != 0
+
+
+def test_delays_around_calls(guest):
+    """Injected delays put whom they hit to sleep, and end when they are switched off."""
+    def sleeps():
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", guest.sh("busybox cat /proc/self/status"), re.M).group(1))
+    quiet = sleeps()
+    guest.write("/sys/kernel/debug/syscall_delay", "1,1,100")
+    try:
+        assert guest.cat("/sys/kernel/debug/syscall_delay").strip() == "1,1,100"
+        assert sleeps() >= quiet + 8  # execve, open and read alone have two places each
+    finally:
+        guest.write("/sys/kernel/debug/syscall_delay", "0")
+    assert sleeps() < quiet + 8
+
+
+def test_delays_refuse_what_they_do_not_know(guest):
+    for words in ("", "x", "1,0", "1,2,0", "1,2,1000001", "1;2", "1,2,3x"):
+        assert guest.status(f"echo '{words}' > /sys/kernel/debug/syscall_delay")[0] != 0, words
+    assert guest.cat("/sys/kernel/debug/syscall_delay").startswith("0,")

@@ -244,23 +244,6 @@ msqid_abi queue_status(const msg_queue *q)
     return d;
 }
 
-result<int> msg_stat(int id, u32 cmd, user_ptr<void> arg)
-{
-    msqid_abi d;
-    int r = 0;
-    {
-        mutex_guard g{msg_ids.lock};
-        auto *q = static_cast<msg_queue *>(
-            TRY(cmd == MSG_STAT ? ipc_find_index(msg_ids, id) : ipc_find(msg_ids, id)));
-        TRY_VOID(ipc_permitted(q, S_IRUGO));
-        d = queue_status(q);
-        if (cmd == MSG_STAT)
-            r = q->id;
-    }
-    TRY_VOID(copy_to_user(arg, &d, sizeof d));
-    return r;
-}
-
 /// IPC_INFO and MSG_INFO: struct msginfo.
 result<int> msg_info(u32 cmd, user_ptr<void> arg)
 {
@@ -319,7 +302,7 @@ result<int> do_msgctl(int id, u32 cmd, user_ptr<void> arg)
         return msg_info(cmd, arg);
     case IPC_STAT:
     case MSG_STAT:
-        return msg_stat(id, cmd, arg);
+        return ipc_stat(msg_ids, id, cmd == MSG_STAT, arg, queue_status);
     case IPC_SET:
         TRY_VOID(copy_from_user(&d, arg.cast<const void>(), sizeof d));
         [[fallthrough]];

@@ -279,23 +279,6 @@ semid_abi set_status(const sem_set *s)
     return d;
 }
 
-result<int> sem_stat(int id, u32 cmd, user_ptr<void> arg)
-{
-    semid_abi d;
-    int r = 0;
-    {
-        mutex_guard g{sem_ids.lock};
-        auto *s = static_cast<sem_set *>(
-            TRY(cmd == SEM_STAT ? ipc_find_index(sem_ids, id) : ipc_find(sem_ids, id)));
-        TRY_VOID(ipc_permitted(s, S_IRUGO));
-        d = set_status(s);
-        if (cmd == SEM_STAT)
-            r = s->id;
-    }
-    TRY_VOID(copy_to_user(arg, &d, sizeof d));
-    return r;
-}
-
 /// IPC_INFO and SEM_INFO: struct seminfo.
 result<int> sem_info(u32 cmd, user_ptr<void> arg)
 {
@@ -427,7 +410,7 @@ result<int> do_semctl(int id, int num, u32 cmd, u64 arg)
         return sem_info(cmd, p);
     case IPC_STAT:
     case SEM_STAT:
-        return sem_stat(id, cmd, p);
+        return ipc_stat(sem_ids, id, cmd == SEM_STAT, p, set_status);
     case GETALL:
     case SETALL: {
         auto *copy = static_cast<u16 *>(kmalloc(IPCMNI * sizeof(u16), GFP_KERNEL));

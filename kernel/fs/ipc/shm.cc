@@ -270,24 +270,6 @@ shmid_abi segment_status(const shm_segment *s)
     return d;
 }
 
-/// IPC_STAT and SHM_STAT.
-result<int> shm_stat(int id, u32 cmd, user_ptr<void> arg)
-{
-    shmid_abi d;
-    int r = 0;
-    {
-        mutex_guard g{shm_ids.lock};
-        auto *s = static_cast<shm_segment *>(
-            TRY(cmd == SHM_STAT ? ipc_find_index(shm_ids, id) : ipc_find(shm_ids, id)));
-        TRY_VOID(ipc_permitted(s, S_IRUGO));
-        d = segment_status(s);
-        if (cmd == SHM_STAT)
-            r = s->id;
-    }
-    TRY_VOID(copy_to_user(arg, &d, sizeof d));
-    return r;
-}
-
 /// IPC_INFO and SHM_INFO.
 result<int> shm_limits(u32 cmd, user_ptr<void> arg)
 {
@@ -348,7 +330,7 @@ result<int> do_shmctl(int id, u32 cmd, user_ptr<void> arg)
         return shm_limits(cmd, arg);
     case IPC_STAT:
     case SHM_STAT:
-        return shm_stat(id, cmd, arg);
+        return ipc_stat(shm_ids, id, cmd == SHM_STAT, arg, segment_status);
     case IPC_SET:
         TRY_VOID(copy_from_user(&d, arg.cast<const void>(), sizeof d));
         [[fallthrough]];

@@ -83,6 +83,24 @@ result<int> ipc_get(ipc_ids &ids, s32 key, u32 flags, Make make, Fits fits)
     TRY_VOID(ipc_permitted(o, flags));
     return int{o->id};
 }
+/// IPC_STAT, or (by_index) SHM_STAT and the like, which return the id: what `status` says of the object goes to the user.
+template <class Object, class Abi>
+result<int> ipc_stat(ipc_ids &ids, int id, bool by_index, user_ptr<void> arg,
+                     Abi (*status)(const Object *))
+{
+    Abi d;
+    int r = 0;
+    {
+        mutex_guard g{ids.lock};
+        ipc_object *o = TRY(by_index ? ipc_find_index(ids, id) : ipc_find(ids, id));
+        TRY_VOID(ipc_permitted(o, S_IRUGO));
+        d = status(static_cast<const Object *>(o));
+        if (by_index)
+            r = o->id;
+    }
+    TRY_VOID(copy_to_user(arg, &d, sizeof d));
+    return r;
+}
 /// Print every object of a kind. `row` gets the file and the object. The mutex is held.
 template <class Row>
 void ipc_show(seq_file *m, ipc_ids &ids, const char *head, Row row)

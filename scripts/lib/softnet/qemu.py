@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The QEMU command line that scripts/run, the system tests and the benchmark use."""
+"""The QEMU command line that scripts/run, the system tests and the benchmark use.
+
+Environment: SOFTNET_APPEND (more words for Softnet's command line)."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 from .paths import KERNEL, QEMU, ROOTFS
@@ -41,6 +44,8 @@ class Machine:
             words += f" ip={self.address}::{self.gateway}:{GUEST_NETMASK}::eth0:off" if self.address else " ip=dhcp"
         if Path(self.kernel).name.startswith("vmlinuz"):
             words += f" {LINUX_WORDS}"
+        else:
+            words += f" {os.environ.get('SOFTNET_APPEND', '')}".rstrip()
         return f"{words} {self.append}".strip()
 
     def command(self):

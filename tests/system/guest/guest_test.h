@@ -100,6 +100,14 @@ static inline void wait_until_asleep(pid_t pid)
     }
 }
 
+/// Wait for a child: its exit status, or 1000 and the signal that ended it.
+static inline int exit_of(pid_t child)
+{
+    int status = -1;
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
 /// The failed checks of a program that judges by itself.
 static int failures;
 

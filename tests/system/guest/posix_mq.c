@@ -19,13 +19,6 @@ static void noticed(int sig, siginfo_t *info, void *context)
     notice_value = info->si_value.sival_int;
 }
 
-static int exit_of(pid_t child)
-{
-    int status = -1;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
 /// The next message must be `text` of priority `prio`.
 static void expect(const char *name, mqd_t q, const char *text, unsigned prio)
 {

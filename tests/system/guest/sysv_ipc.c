@@ -11,13 +11,6 @@
 enum { PAGE = 4096, KEY = 0x534e0001 };
 static const struct timespec soon = {0, 1000000};
 
-static int exit_of(pid_t child)
-{
-    int status = -1;
-    waitpid(child, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
-}
-
 static long attached(int id)
 {
     struct shmid_ds d;
