@@ -6,8 +6,6 @@
 
 namespace
 {
-/// Longest control data of one message (Linux optmem_max).
-constexpr u64 MAX_CONTROL = 20480;
 constexpr u32 MSG_CMSG_COMPAT = 0x80000000;
 
 /// A user's message, copied in: header, iovec array, and for sending its address and control data.
@@ -69,9 +67,9 @@ result<void> user_message::load_for_send(msghdr *m)
     }
     if (!h.msg_controllen)
         return {};
-    if (h.msg_controllen > MAX_CONTROL)
-        return error{ENOBUFS};
     if (h.msg_controllen > sizeof fast_control_) {
+        if (h.msg_controllen > static_cast<u64>(read_once(sysctl_optmem_max)))
+            return error{ENOBUFS};
         control_ = static_cast<u8 *>(kmalloc(h.msg_controllen, GFP_KERNEL));
         if (!control_)
             return error{ENOBUFS};

@@ -258,6 +258,21 @@ void full_buffer_gives_up_what_came_out_of_order(void *)
     memset(bulk, 0, BYTES);
 }
 
+/// With ip_no_pmtu_disc a new socket lets routers cut its packets, and no router's word makes them smaller.
+void packets_may_be_cut_when_path_mtus_are_not_sought(void *)
+{
+    sysctl_ip_no_pmtu_disc = 1;
+    link k{6216, false, false};
+    sysctl_ip_no_pmtu_disc = 0;
+    HOST_EXPECT(k.tp()->pmtudisc == IP_PMTUDISC_DONT);
+    HOST_EXPECT(k.c.send(bulk, 1460) == 1460);
+    static u8 f[WIRE_FRAME_MAX];
+    HOST_EXPECT(wire_sent(f) > 54 && f[23] == IPPROTO_TCP && !(f[20] & 0x40));
+    link usual{6217, false, false};
+    HOST_EXPECT(usual.c.send(bulk, 1460) == 1460);
+    HOST_EXPECT(wire_sent(f) > 54 && f[23] == IPPROTO_TCP && (f[20] & 0x40));
+}
+
 // --- Timestamps and keepalive ------------------------------------------------------------------------------------------------------------
 
 void timestamps_older_than_24_days_are_forgotten(void *)
@@ -314,6 +329,7 @@ extern "C" int main()
                KERNEL_UNIT(timeout_starts_with_one_segment),
                KERNEL_UNIT(only_what_is_new_and_fits_is_taken),
                KERNEL_UNIT(full_buffer_gives_up_what_came_out_of_order),
+               KERNEL_UNIT(packets_may_be_cut_when_path_mtus_are_not_sought),
                KERNEL_UNIT(timestamps_older_than_24_days_are_forgotten),
                KERNEL_UNIT(rst_needs_no_new_timestamp),
                KERNEL_UNIT(nothing_is_kept_alive_while_data_waits)},

@@ -310,6 +310,11 @@ static void bind_and_create_errors(void *)
     HOST_EXPECT(t.s->ops->bind(t.s, &a, 16).err() == EAFNOSUPPORT);
     inet_sk(t.sk())->freebind = 0;
     HOST_EXPECT(t.bind(ip4(192, 0, 2, 1), 7033) == EADDRNOTAVAIL);
+    sysctl_ip_nonlocal_bind = 1;
+    test_socket elsewhere;
+    inet_sk(elsewhere.sk())->freebind = 0;
+    HOST_EXPECT(elsewhere.bind(ip4(192, 0, 2, 1), 7034) == 0);
+    sysctl_ip_nonlocal_bind = 0;
     a = addr_of(be32{}, 7033);
     a.ss_family = AF_UNSPEC; // with address 0: old programs
     HOST_EXPECT(t.s->ops->bind(t.s, &a, 16).err() == 0);

@@ -443,7 +443,7 @@ inline void sk_dst_reset(sock *sk)
     sk_dst_set(sk, nullptr);
 }
 extern int sysctl_rmem_default, sysctl_wmem_default, sysctl_rmem_max, sysctl_wmem_max,
-    sysctl_somaxconn;
+    sysctl_somaxconn, sysctl_optmem_max; // optmem_max: control data of one message
 
 // --- net/core/datagram.cc -----------------------------------------------------------------------------------------------
 /// Take (or peek at) the first packet, sleeping exclusively if there is none (rows U-08, U-09). Null: receive side shut

@@ -6,6 +6,7 @@
 int sysctl_rmem_default = 212992, sysctl_wmem_default = 212992, sysctl_rmem_max = 212992,
     sysctl_wmem_max = 212992;
 int sysctl_somaxconn = 128;
+int sysctl_optmem_max = 20480;
 
 void sock_rfree(sk_buff *skb)
 {

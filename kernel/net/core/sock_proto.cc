@@ -54,6 +54,7 @@ static int sysctl_net_core_init()
     sysctl_create_int("net/core/rmem_max", &sysctl_rmem_max, min_rcvbuf, INT32_MAX);
     sysctl_create_int("net/core/wmem_max", &sysctl_wmem_max, min_sndbuf, INT32_MAX);
     sysctl_create_int("net/core/somaxconn", &sysctl_somaxconn, 0, 65535);
+    sysctl_create_int("net/core/optmem_max", &sysctl_optmem_max, 0, INT32_MAX);
     return 0;
 }
 fs_initcall(sysctl_net_core_init);

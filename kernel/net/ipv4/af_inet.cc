@@ -6,6 +6,7 @@
 #include "net/ipv4/snmp.h"
 
 int sysctl_local_port_range[2] = {32768, 61000};
+int sysctl_ip_nonlocal_bind, sysctl_ip_no_pmtu_disc;
 
 /// Protocols by socket type. Filled at boot; readers need no lock.
 static inet_protosw *inetsw[SOCK_MAX];
@@ -63,6 +64,7 @@ void inet_sock_destruct(sock *sk)
 static void inet_init_sock(inet_sock *inet, int protocol, const inet_protosw *answer)
 {
     inet->sk_protocol = static_cast<u8>(protocol);
+    inet->pmtudisc = sysctl_ip_no_pmtu_disc ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
     inet->sk_reuse = answer->flags & INET_PROTOSW_REUSE;
     inet->sk_destruct = inet_sock_destruct;
     inet->sk_backlog_rcv = answer->prot->backlog_rcv;
@@ -121,8 +123,8 @@ result<void> inet_release(socket *s)
 /// The local address may be used: ours, any, multicast or broadcast.
 static bool inet_can_bind(const inet_sock *inet, be32 addr, u8 type)
 {
-    return inet->freebind || !addr || type == RTN_LOCAL || type == RTN_MULTICAST ||
-           type == RTN_BROADCAST;
+    return sysctl_ip_nonlocal_bind || inet->freebind || !addr || type == RTN_LOCAL ||
+           type == RTN_MULTICAST || type == RTN_BROADCAST;
 }
 
 static result<void> inet_bind_locked(inet_sock *inet, const sockaddr_in *sin, u8 addr_type)

@@ -5,6 +5,7 @@
 #include "net/ipv4/icmp.h"
 #include "fs/seq_file.h"
 #include "lib/printk.h"
+#include "net/ipv4/inet_sock.h"
 #include "net/ipv4/inetdevice.h"
 #include "time/time.h"
 #include "trace/trace.h"
@@ -115,7 +116,7 @@ void icmp_unreach(sk_buff *skb)
     if (ih.type == ICMP_DEST_UNREACH) {
         if (ih.code > 15)
             return;
-        if (ih.code == ICMP_FRAG_NEEDED)
+        if (ih.code == ICMP_FRAG_NEEDED && !sysctl_ip_no_pmtu_disc)
             info = frag_needed_mtu(&ih, quoted);
     } else if (ih.type == ICMP_PARAMETERPROB) {
         info = ih.un.gateway.host() >> 24;

@@ -75,6 +75,8 @@ void inet_sock_destruct(sock *sk);
 result<void> ip4_datagram_connect(sock *sk, sockaddr_storage *a, int len);
 /// Local ports that the kernel picks from (/proc/sys/net/ipv4/ip_local_port_range).
 extern int sysctl_local_port_range[2];
+/// /proc/sys/net/ipv4: ip_nonlocal_bind: any address may be bound; ip_no_pmtu_disc: new sockets let their packets be fragmented on the way.
+extern int sysctl_ip_nonlocal_bind, sysctl_ip_no_pmtu_disc;
 constexpr u16 PROT_SOCK = 1024; // lower ports are for user 0
 /// ip_sockglue.cc: SOL_IP options and control messages.
 result<void> ip_setsockopt(sock *sk, int level, int name, user_ptr<const void> val, unsigned len);

@@ -7,6 +7,7 @@
 #include "lib/printk.h"
 #include "net/ipv4/arp.h"
 #include "net/ipv4/icmp.h"
+#include "net/ipv4/inet_sock.h"
 #include "net/ipv4/inetdevice.h"
 #include "net/ipv4/ip_frag.h"
 #include "net/ipv4/ip_output.h"
@@ -81,6 +82,8 @@ void sysctl_net_ipv4_init()
     proc_create("sys/net/ipv4/ip_forward", ip_forward_show, nullptr, ip_forward_store);
     proc_create("sys/net/ipv4/conf/all/forwarding", ip_forward_show, nullptr, ip_forward_store);
     sysctl_create_int("net/ipv4/ip_default_ttl", &sysctl_ip_default_ttl, 1, 255);
+    sysctl_create_int("net/ipv4/ip_nonlocal_bind", &sysctl_ip_nonlocal_bind, 0, int_max);
+    sysctl_create_int("net/ipv4/ip_no_pmtu_disc", &sysctl_ip_no_pmtu_disc, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_high_thresh", &sysctl_ipfrag_high_thresh, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_low_thresh", &sysctl_ipfrag_low_thresh, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_time", &sysctl_ipfrag_time, 1, 3600);
