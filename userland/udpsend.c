@@ -16,7 +16,7 @@ int main(int argc, char **argv)
         return 2;
     }
     peer.sin_port = htons((in_port_t)atoi(argv[2]));
-    struct timeval patience = {1, 0};
+    struct timeval patience = {10, 0};
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) < 0 ||
         connect(fd, (struct sockaddr *)&peer, sizeof peer) < 0 ||

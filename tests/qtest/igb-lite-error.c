@@ -301,7 +301,7 @@ static void test_random(void)
 
 static void wait_migrated(Nic *n)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 10000; i++) {
         QDict *response = qtest_qmp(n->qts, "{'execute': 'query-migrate'}");
         const char *status = qdict_get_try_str(qdict_get_qdict(response, "return"), "status");
         bool done = status && !strcmp(status, "completed");

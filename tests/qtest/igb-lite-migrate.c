@@ -14,7 +14,7 @@ static Received r;
 
 static void wait_status(Nic *n, const char *command, const char *want)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 10000; i++) {
         QDict *response = qtest_qmp(n->qts, "{'execute': %s}", command);
         const char *status = qdict_get_try_str(qdict_get_qdict(response, "return"), "status");
         bool there = status && !strcmp(status, want);
@@ -131,7 +131,7 @@ static void wait_remaining(Nic *n, int64_t bytes)
 {
     int64_t left = INT64_MAX;
 
-    for (int i = 0; i < 1000 && left > bytes; i++) {
+    for (int i = 0; i < 10000 && left > bytes; i++) {
         QDict *response = qtest_qmp(n->qts, "{'execute': 'query-migrate'}");
         QDict *ram = qdict_get_qdict(qdict_get_qdict(response, "return"), "ram");
 

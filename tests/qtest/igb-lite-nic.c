@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-#define PATIENCE_MS 10000 /* real time; only a failing test waits that long */
+#define PATIENCE_MS 100000 /* real time; only a failing test waits that long */
 #define MSIX_CAP 0x70
 
 uint32_t r32(Nic *n, uint32_t reg)

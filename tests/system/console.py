@@ -13,7 +13,7 @@ class ConsoleError(AssertionError):
     """The guest did not answer, died, or panicked."""
 
 
-LOG_LINE = re.compile(r"^\[ *\d+\.\d{6}\] .*\n", re.M)
+LOG_LINE = re.compile(r"(?<!>)\[ *\d+\.\d{6}\] .*\n")  # also in the middle of a line that was being written; dmesg -r has a > before it
 PROMPT = "softnet# "
 COMPLAINT = r"(?:Kernel panic|BUG|WARNING: |lockdep:|Oops:)"  # how a line of the kernel's begins that says that it is in trouble
 PANIC = re.compile(rf"\[ *\d+\.\d{{6}}\] {COMPLAINT}")  # on the console, where programs write, too

@@ -324,12 +324,15 @@ class Guest:
                 packets.append(packet)
 
     def exchange(self, frames, answers=0):
-        """Send raw frames, wait for so many, and for what else comes before the answer to a ping that follows. Returns what the
-        guest sent, without answers to pings."""
+        """Send raw frames, wait for so many (an ARP request, which may come at any time, is none), and for what else comes before the
+        answer to a ping that follows. Returns what the guest sent, without answers to pings."""
+        def answered():
+            return sum(frame[12:14] + frame[20:22] != b"\x08\x06\x00\x01" for frame in self.wire(since, to_guest=False))
+
         with self.sniff() as packets:
             since = self.wire_position()
             self.send_frames(frames)
-            until(lambda: len(self.wire(since, to_guest=False)) >= answers, f"{answers} answers")
+            until(lambda: answered() >= answers, f"{answers} answers")
         return [packet for packet in packets if not (ICMP in packet and packet[ICMP].type == 0)]
 
     def pcap(self):

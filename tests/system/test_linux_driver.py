@@ -9,7 +9,7 @@ import pytest
 from scapy.all import ARP, ICMP, IP, TCP, UDP, Dot1Q, Ether, Raw
 
 from linux_driver import PATTERN, TWO_QUEUES, check_traffic, fetch, mac_len, upload, wrong_checksums
-from patience import PATIENCE
+from patience import PATIENCE, until
 from softnet import netns
 
 SIZES = (0, 1, 17, 18, 19, 512, 1471, 1472, 1473, 9000, 65507)
@@ -17,11 +17,13 @@ ELSEWHERE = "192.0.2.9"  # an address that the guest does not have: it takes suc
 
 
 def flows(guest, count, layer, addresses=False, ports=True):
-    """Frames of `count` different flows from one address or many, to an address that is not there."""
+    """Frames of `count` different flows from one address or many, to an address that is not there. The many are from all over: the
+    hash is linear, and its random key may map addresses that differ in a few bits only to few queues."""
     chance = random.Random(count)
     found = []
     for number in range(count):
-        source = f"198.18.{chance.randrange(256)}.{chance.randrange(1, 255)}" if addresses else "198.18.0.1"
+        source = f"{chance.randrange(11, 127)}.{chance.randrange(256)}.{chance.randrange(256)}.{chance.randrange(1, 255)}" \
+            if addresses else "198.18.0.1"
         sport, dport = (chance.randrange(1024, 65536), chance.randrange(1024, 65536)) if ports else (1111, 2222)
         found.append(Ether(dst=guest.mac, src=guest.host_mac) / IP(src=source, dst=ELSEWHERE) /
                      layer(sport=sport, dport=dport) / (b"%08d" % number * 4))
@@ -243,8 +245,10 @@ def test_vlan(linux, offload):
             linux.put(tagged(6))
         assert count["rx_packets"] == 0, "VLAN 6 is not ours"
         with linux.counted() as count:
-            for frame in tagged(5):
-                linux.put([frame])
+            since = linux.wire_position()
+            for number, frame in enumerate(tagged(5), 1):
+                linux.send_frames([frame])  # which answer comes first is not left to the two queues' CPUs
+                until(lambda number=number: len(linux.wire(since, to_guest=False)) >= number, "an answer")
         answers = [Ether(frame) for frame in count.sent]
         assert [frame[Dot1Q].vlan for frame in answers[:2]] == [5, 5]
         assert answers[0][ARP].op == 2 and answers[0][ARP].psrc == "10.8.5.2"
@@ -290,7 +294,7 @@ def test_clock(linux):
     assert "PTP Hardware Clock: 0" in shown and "hardware-raw-clock" in shown
     found = re.search(r"set (\d+) clock (\d+) monotonic (\d+) to (\d+)", linux.sh("/test/ptpclock 500"))
     seconds, clock, least, most = map(int, found.groups())
-    assert seconds == 1_000_000
+    assert 1_000_000 <= seconds < 1_000_000 + PATIENCE  # it goes on, however late it is read
     assert least * 0.8 < clock < most * 1.2, (least, clock, most)
 
 

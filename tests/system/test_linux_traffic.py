@@ -77,18 +77,24 @@ def test_udp_segmentation(linux, by_card):
 
 def test_parallel_flows(linux):
     """Eight connections at once over eight queues: RSS gives the card's receive queues, and Linux its transmit queues, a share."""
+    def used(side):
+        return [after[f"{side}_queue_{queue}_packets"] - before[f"{side}_queue_{queue}_packets"] > 20 for queue in range(8)]
+
     linux.channels(8)
     try:
-        before = linux.statistics()
-        with linux.uncaptured(), linux.iperf_server():
-            for reverse in ([], ["-R"]):
-                linux.iperf("-n", TCP_BYTES, "-P", 8, *WINDOW, *reverse)
-        after = linux.statistics()
-        received = [after[f"rx_queue_{queue}_packets"] - before[f"rx_queue_{queue}_packets"] for queue in range(8)]
-        sent = [after[f"tx_queue_{queue}_packets"] - before[f"tx_queue_{queue}_packets"] for queue in range(8)]
-        # ports that follow one another: a linear hash with Linux's random key may know few queues for them (see test_eight_queues)
-        assert sum(count > 20 for count in received) >= 2, received
-        assert sum(count > 20 for count in sent) >= 2, sent  # a queue for each CPU at least
+        for _ in range(5):
+            before = linux.statistics()
+            with linux.uncaptured(), linux.iperf_server():
+                for reverse in ([], ["-R"]):
+                    linux.iperf("-n", TCP_BYTES, "-P", 8, *WINDOW, *reverse)
+            after = linux.statistics()
+            # Ports that follow one another: a linear hash with Linux's random key may know few queues for them, or one only; then
+            # others are tried (see test_eight_queues for ports that reach all).
+            received, sent = used("rx"), used("tx")
+            if sum(received) >= 2 and sum(sent) >= 2:
+                break
+        assert sum(received) >= 2, received
+        assert sum(sent) >= 2, sent  # a queue for each CPU at least
     finally:
         linux.channels(2)
 

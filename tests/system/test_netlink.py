@@ -108,7 +108,7 @@ def test_ip_changes_neighbours(tools):
     tools.sh("/deb/ip neigh del 10.9.200.9 dev eth0")
     assert "02:00:00:00:00:02" not in tools.sh("/deb/ip neigh")
     assert tools.ping(1)
-    assert re.search(rf"{tools.host_ip} dev eth0 lladdr {tools.host_mac} (REACHABLE|STALE|DELAY)", tools.sh("/deb/ip neigh"))
+    assert re.search(rf"{tools.host_ip} dev eth0 lladdr {tools.host_mac} (REACHABLE|STALE|DELAY|PROBE)", tools.sh("/deb/ip neigh"))
 
 
 def test_ip_changes_links(tools):

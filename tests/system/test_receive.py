@@ -20,7 +20,8 @@ def rx_rings(guest):
 
 
 def quiet(guest):
-    """Link up, neighbours known and nothing under way, what was sent being cleaned up."""
+    """Link up, neighbours known for good (a probe later would be a frame more) and nothing under way, what was sent being cleaned up."""
+    guest.sh(f"busybox arp -s {guest.host_ip} {guest.host_mac}")
     guest.resolve()
     until(lambda: all(row["ntc"] == row["ntu"] for row in guest.debug_rows("net/rings") if row["_"][:2] == ["eth0", "tx"]),
           "the transmit rings are clean")
@@ -92,7 +93,7 @@ def test_r05_handler_does_almost_nothing(guest1):
     guest = guest1
     quiet(guest)
     spans = {}
-    for size in (1, 1400):
+    for size in (1, 1400) * 5:
         with guest.trace(RECEIVE_EVENTS) as trace:
             for _ in range(20):
                 guest.echo(b"x" * size)
@@ -108,9 +109,11 @@ def test_r05_handler_does_almost_nothing(guest1):
             elif begin is not None:
                 inside.append(record)
         assert len(times) >= 20
-        spans[size] = min(times)  # the one that was disturbed least
+        assert not [record for record in trace.of("alloc_skb", "igb_clean_rx") if record["ctx"] == "hardirq"]
+        spans[size] = min([*times, spans.get(size, 1)])  # the one that was disturbed least: a busy host may disturb a whole row of them
+        if size == 1400 and spans[1400] < 3 * spans[1] + 20e-6:
+            break
     assert spans[1400] < 3 * spans[1] + 20e-6, spans
-    assert not [record for record in trace.of("alloc_skb", "igb_clean_rx") if record["ctx"] == "hardirq"]
 
 
 @pytest.mark.row("R-06")
@@ -205,7 +208,6 @@ def test_r12_ring_full(debug_guest1, size):
     guest.sh(f"ethtool -G eth0 rx {size}")
     try:
         quiet(guest)
-        guest.sh(f"busybox arp -s {guest.host_ip} {guest.host_mac}")  # no probe five seconds later, whose answer would be a frame more
         guest.ping(3)
         extra = 100
         counters = ethtool(guest)
@@ -227,7 +229,7 @@ def test_r12_ring_full(debug_guest1, size):
         assert size - 20 <= posted <= size - 1
         assert guest.ping(2) == 2
     finally:
-        guest.sh(f"ethtool -G eth0 rx 256; busybox arp -d {guest.host_ip}")
+        guest.sh("ethtool -G eth0 rx 256")
 
 
 def ethtool(guest):
@@ -303,7 +305,7 @@ def test_r17_r18_cpu_cost_of_reception(guest):
     quiet(guest)
 
     with guest.trace("irq_handler_entry") as trace:
-        guest.send_frames([guest.frame(b"which", dport=9, sport=9)] * 3, gap=0.05)
+        guest.deliver([guest.frame(b"which", dport=9, sport=9)] * 3)
     cpu = trace.of("irq_handler_entry", handler="igb_msix_ring")[0]["cpu"]
     frame = bytes(guest.frame(b"x" * 400, dport=9, sport=9))
     interrupts = guest.interrupts()
@@ -317,10 +319,10 @@ def test_r17_r18_cpu_cost_of_reception(guest):
         # The end of an interrupt is a write that waits for QEMU's lock as long as a busy host pleases, and that is hard-IRQ time, too:
         # one undisturbed flood will do.
         small = 3 * grown[cpu]["irq"] < sum(grown[cpu].values())
-        if small:
+        here = grown[cpu]["softirq"] > max(20, 3 * grown[1 - cpu]["softirq"])
+        if small and here:
             break
-    assert grown[cpu]["softirq"] > 20 and small, grown
-    assert grown[cpu]["softirq"] > 3 * grown[1 - cpu]["softirq"], grown
+    assert small and here, grown
     moved = {name: [b - a for a, b in zip(interrupts[name], counts)] for name, counts in guest.interrupts().items()
              if name.startswith("eth0-TxRx")}
     assert max(moved.values(), key=sum)[cpu] > 0

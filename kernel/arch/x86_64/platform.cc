@@ -50,7 +50,8 @@ void early_console_init()
 
 static void wait_transmitter()
 {
-    for (unsigned i = 0; i < 1'000'000 && !(inb(COM1 + UART_LSR) & LSR_THRE); i++)
+    // Minutes: who reads the other end may be slow, and what is written too early is lost. Not for ever: a UART may be broken.
+    for (unsigned i = 0; i < 100'000'000 && !(inb(COM1 + UART_LSR) & LSR_THRE); i++)
         cpu_relax();
 }
 
