@@ -66,12 +66,6 @@ void serve_epoll_et(int port, int reactors)
     react(&r);
 }
 
-static void *reactor_thread(void *r)
-{
-    task_begins();
-    return react(r);
-}
-
 /// Reactors 1… as threads, reactor 0 here. `shared`: the socket of all; -1: each has its own.
 static void start(int port, int reactors, int shared, uint32_t how)
 {
@@ -81,7 +75,8 @@ static void start(int port, int reactors, int shared, uint32_t how)
                                 how, 0};
     for (int i = 1; i < reactors; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, reactor_thread, &r[i]))
+        task_begins();
+        if (pthread_create(&thread, NULL, react, &r[i]))
             abort();
     }
     announce(port);

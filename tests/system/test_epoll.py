@@ -128,7 +128,7 @@ def test_e08_e09_from_the_wire_to_epoll_wait(guest1):
             "netif_receive_skb", "ip_rcv", ("tcp_v4_rcv", {"dport": bench_shapes.PORT}), "tcp_rcv_established", "sock_def_readable",
             ("sched_wakeup", {"pid": pid, "success": 1}), ("wake_func", {"func": "default_wake_function", "pid": pid, "woken": 1}),
             ("ep_poll_callback", {"where": "rdllist"}), ("wake_func", {"func": "ep_poll_callback"}))
-        assert all(record["ctx"] == "softirq" for record in in_softirq[3:])
+        assert all(record["ctx"] in ("softirq", "ksoftirqd") for record in in_softirq[3:])
         ready = in_softirq[-2]
         in_process = trace.order(
             "ep_poll_callback", ("sched_switch", {"next_pid": pid}), ("ep_poll", {"avail": 1}),
@@ -209,7 +209,7 @@ def test_w17_switches_of_both_models(guest):
     print(f"voluntary switches: fork {fork['voluntary']} for {fork['requests']} messages, epoll {epoll} for {count}")
     assert fork["tasks"] == count + 1 and fork["requests"] == 2 * count
     assert fork["voluntary"] >= fork["requests"]
-    assert epoll <= 20  # the looks at its insides make it wait for them now and then
+    assert epoll < count // 2  # the looks at its insides make it wait for them now and then
 
 
 @pytest.mark.row("E-15", "E-17")

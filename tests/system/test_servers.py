@@ -306,11 +306,13 @@ def test_asyncio_echo(host):
         job.wait_for("asyncio: port 7000", PATIENCE)
         together(echo)
         with host.udp(timeout=1, connect=7000) as sock:
-            for number in range(PATIENCE):
+            for number in range(PATIENCE):  # a datagram may be lost, or its answer late
                 sock.send(b"datagram %d" % number)
                 with contextlib.suppress(TimeoutError):
-                    assert sock.recv(100) == b"datagram %d" % number
+                    assert sock.recv(100) in {b"datagram %d" % n for n in range(number + 1)}
                     break
+            else:
+                pytest.fail("no datagram comes back")
     assert "asyncio: ended" in job.output()
 
 

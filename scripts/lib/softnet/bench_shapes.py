@@ -17,7 +17,7 @@ from .shell import Failed, say
 SHAPES = ("fork", "thread", "select", "poll", "epoll", "epoll-et", "reuseport", "shared", "exclusive")
 PORT = 6500
 SIZE = 64
-PATIENCE = 60  # seconds for one answer
+PATIENCE = 240  # seconds for one answer
 
 
 class Clients:

@@ -50,8 +50,8 @@ def ip(*words):
 
 
 def open_tap(name, address, prefix=24, vnet_hdr=False):
-    """Make a TAP device with an IPv4 address, without IPv6 (so that it sends nothing by itself); returns its descriptor. With
-    vnet_hdr it takes packets that the host has still to segment or to checksum."""
+    """Make a TAP device with an IPv4 address, without IPv6 (so that it sends nothing by itself), on which the host asks for MAC addresses
+    patiently (a guest of a busy machine may take long to answer); returns its descriptor. With vnet_hdr it takes packets that the host has still to segment or to checksum."""
     flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if vnet_hdr else 0)
     try:
         tap = os.open("/dev/net/tun", os.O_RDWR)
@@ -64,6 +64,12 @@ def open_tap(name, address, prefix=24, vnet_hdr=False):
             file.write("1")
     except OSError:
         pass  # no IPv6 in this kernel
+    try:
+        for kind in ("mcast_solicit", "ucast_solicit"):
+            with open(f"/proc/sys/net/ipv4/neigh/{name}/{kind}", "w", encoding="ascii") as file:
+                file.write("240")
+    except OSError:
+        pass  # /proc/sys may be read-only: then a guest that is silent for three seconds is unreachable for a while
     ip("addr", "add", f"{address}/{prefix}", "dev", name)
     ip("link", "set", name, "up")
     os.set_inheritable(tap, True)

@@ -140,19 +140,23 @@ static void check_pipes(void)
     check_value("SIGPIPE", signalled, SIGPIPE);
     close(p[1]);
     pipe(p);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
-        sleep_ms(50);
+        wait_until_asleep(parent);
         write(p[1], "late", 4);
-        close(p[1]);
-        sleep_ms(50);
-        read(p[0], buf, sizeof buf);
         _exit(0);
     }
     check_value("blocking read", read(p[0], buf, 10), 4);
+    waitpid(pid, NULL, 0);
     memset(buf, 'y', sizeof buf);
     for (total = 0; total < 65536;)
         total += write(p[1], buf, 8192);
+    pid = fork();
+    if (pid == 0) {
+        wait_until_asleep(parent);
+        read(p[0], buf, sizeof buf);
+        _exit(0);
+    }
     check_value("blocking write", write(p[1], buf, 1000), 1000);
     waitpid(pid, NULL, 0);
     close(p[0]);
@@ -211,9 +215,10 @@ static void check_fifo(void)
     check_value("writer", status, 0);
     check_value("data stays while a reader is there", read(r, buf, 16), 7);
     close(r);
+    pid_t parent = getpid();
     pid = fork();
     if (pid == 0) {
-        sleep_ms(30);
+        wait_until_asleep(parent);
         int w = open("fifo", O_WRONLY);
         _exit(write(w, "hello", 5) != 5);
     }
@@ -238,9 +243,9 @@ static void check_poll(void)
     f[2].fd = 999;
     check_value("bad descriptor", poll(f, 3, -1), 2);
     check_value("POLLNVAL", f[2].revents, POLLNVAL);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
-        sleep_ms(40);
+        wait_until_asleep(parent);
         write(p[1], "x", 1);
         _exit(0);
     }
