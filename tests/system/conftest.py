@@ -5,6 +5,7 @@ TAP devices and sockets need no names that others could have, and nothing is lef
 Options: --stock-linux runs the tests marked `linux` against a stock Linux guest instead (to check the tests themselves).
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ def pytest_configure(config):
         netns.enter_new()
     except Failed as error:
         raise pytest.UsageError(str(error)) from error
+    with contextlib.suppress(OSError):
+        Path("/proc/sys/net/ipv4/icmp_ratelimit").write_text("0")  # this host tells each guest of each error
     os.environ.setdefault("XDG_CONFIG_HOME", "/tmp")
 
 

@@ -25,7 +25,8 @@ from softnet.qemu import Machine
 _numbers = itertools.count(1)
 conf.verb = 0
 TRACING = "/sys/kernel/debug/tracing"
-PCAP_HEAD = 24  # bytes before the first frame of a capture
+PCAP_HEAD = 24  # bytes before the first record of a capture
+RECORD_HEAD = 16  # bytes of a record before its frame
 SO_RCVBUFFORCE = 33  # SO_RCVBUF beyond the machine's limit, for who may
 
 
@@ -43,6 +44,7 @@ class Guest:
         self.ip = f"10.9.{number}.2"
         self.directory = Path(tempfile.mkdtemp(prefix="softnet-"))
         self.pcap_path = self.directory / "wire.pcap"
+        self.wire_end = PCAP_HEAD  # as far as its records have been looked at
         self.tap_fd = tap = netns.open_tap(self.tap, self.host_ip, vnet_hdr=self.vnet_hdr)
         self.machine = machine or Machine(**options)
         self.machine.netdev, descriptors = self.backend(tap)
@@ -88,6 +90,15 @@ class Guest:
     def write(self, path, text):
         """Write one line to a file in the guest."""
         self.sh(f"echo '{text}' > {path}")
+
+    @contextlib.contextmanager
+    def setting(self, name, value):
+        """That file of /proc/sys/net says so while the body runs."""
+        path = f"/proc/sys/net/{name}"
+        before = self.cat(path).strip()
+        self.write(path, value)
+        yield
+        self.write(path, before)
 
     def kernel_log(self):
         """The kernel's log without the times: the console's reader drops lines that look like the kernel's."""
@@ -188,6 +199,14 @@ class Guest:
                 "wchan": self.cat(f"/proc/{pid}/wchan").strip(),
                 "voluntary": int(status.get("voluntary_ctxt_switches", -1)),
                 "involuntary": int(status.get("nonvoluntary_ctxt_switches", -1))}
+
+    def asleep(self, pid, where):
+        """Wait until a task sleeps in that function of the kernel."""
+        until(lambda: (task := self.task(pid))["state"] == "S" and task["wchan"].lstrip("_").endswith(where), f"{pid} sleeps in {where}")
+
+    def freed(self):
+        """Wait until what was closed is freed: the thread that runs the callbacks of grace periods has nothing to do."""
+        self.asleep(self.pids("rcu_sched")[0], "rcu_main")
 
     def pids(self, comm):
         """Pids of tasks of that name, by ps."""
@@ -340,8 +359,15 @@ class Guest:
         return rdpcap(str(self.pcap_path))
 
     def wire_position(self):
-        """Where QEMU's capture ends now: wire() from there on sees what comes later."""
-        return max(PCAP_HEAD, self.pcap_path.stat().st_size)
+        """Where the last whole record of QEMU's capture ends now: wire() from there on sees what comes later."""
+        with open(self.pcap_path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            while file.seek(self.wire_end) + RECORD_HEAD <= size:
+                end = self.wire_end + RECORD_HEAD + struct.unpack("<8xI4x", file.read(RECORD_HEAD))[0]
+                if end > size:
+                    break  # being written
+                self.wire_end = end
+        return self.wire_end
 
     def _records(self, since):
         """(time, frame) of each frame of QEMU's capture from there on."""
@@ -349,12 +375,12 @@ class Guest:
             file.seek(since)
             data = file.read()
         at = 0
-        while at + 16 <= len(data):
+        while at + RECORD_HEAD <= len(data):
             seconds, microseconds, length = struct.unpack_from("<III", data, at)
-            if at + 16 + length > len(data):
+            if at + RECORD_HEAD + length > len(data):
                 break  # being written
-            yield seconds + microseconds / 1e6, data[at + 16:at + 16 + length]
-            at += 16 + length
+            yield seconds + microseconds / 1e6, data[at + RECORD_HEAD:at + RECORD_HEAD + length]
+            at += RECORD_HEAD + length
 
     def wire(self, since=PCAP_HEAD, to_guest=None):
         """All frames of QEMU's capture, or those from a wire_position() on, or those of one direction, as bytes (much faster than

@@ -15,7 +15,7 @@ from pathlib import Path
 from scapy.all import IP, TCP, UDP, Ether
 
 from console import Console
-from guest import Guest
+from guest import PCAP_HEAD, Guest
 from parsers import parse_snmp
 from patience import PATIENCE, steady, until
 from softnet import linux_guest, netns, paths
@@ -321,6 +321,7 @@ class LinuxGuest(Guest):
         self.moves += 1
         way, qmp = self.directory / f"way{self.moves}", self.directory / f"qmp{self.moves}"
         self.pcap_path = self.directory / f"wire{self.moves}.pcap"
+        self.wire_end = PCAP_HEAD
         self.machine.pcap = str(self.pcap_path)
         self.machine.extra = ("-qmp", f"unix:{qmp},server=on,wait=off")
         process = subprocess.Popen([*self.machine.command(), "-incoming", f"unix:{way}"], stdin=subprocess.PIPE,

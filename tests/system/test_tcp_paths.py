@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Which way a packet goes: loopback next to the wire, TCP's receive and send chains, interrupts and copies (rows L, W, T, H)."""
 
-import contextlib
 import itertools
 import re
 import socket
@@ -13,14 +12,7 @@ from patience import PATIENCE, until
 LOCAL = "sys_* sock_* ip_* net_dev_* netif_* napi_* softirq_* irq_handler_entry igb_* tcp_* sched_wakeup wake_func " \
     "inet_csk_accept arp_send skb_copy_*"
 TASK_OUT = ("sock_sendmsg", "ip_output", "net_dev_queue")
-
-
-@contextlib.contextmanager
-def low_latency(guest):
-    """Segments go to the socket in the softirq, not to a reader that sleeps (the book's figures)."""
-    guest.write("/proc/sys/net/ipv4/tcp_low_latency", "1")
-    yield
-    guest.write("/proc/sys/net/ipv4/tcp_low_latency", "0")
+LOW_LATENCY = ("ipv4/tcp_low_latency", "1")  # segments go to the socket in the softirq, not to a reader that sleeps (the book's figures)
 
 
 def receive(sock, size):
@@ -96,6 +88,7 @@ def test_local_and_remote_layers(guest1):
     local, remote = layers["127.0.0.1"], layers[guest.host_ip]
     assert {"ip_output", "net_dev_queue", "net_dev_xmit"} <= local & remote
     assert "igb_xmit" in remote - local and "netif_rx" in local - remote
+    guest.asleep(guest.pids("udpecho")[0], "wait_for_more_packets")
     with guest.trace(LOCAL) as trace:
         assert guest.echo(b"remote") == b"remote"
     arrival = next(record for record in trace.of("igb_clean_rx") if "udp_rcv" in names(trace.packet(record["skb"])) or
@@ -112,10 +105,11 @@ def test_tcp_receive_chain(guest1):
     """recvfrom → inet_recvmsg → tcp_recvmsg; the softirq's tcp_v4_rcv appends to the receive queue and wakes the reader."""
     guest = guest1
     guest.resolve()
-    with low_latency(guest), guest.background("tcppeer echo 6300", ready=r"listening 6300"), \
+    with guest.setting(*LOW_LATENCY), guest.background("tcppeer echo 6300", ready=r"listening 6300") as job, \
             socket.create_connection((guest.ip, 6300), PATIENCE) as sock:
         sock.sendall(b"warm")
         assert sock.recv(10) == b"warm"
+        guest.asleep(job.pid, "poll_schedule_timeout")
         with guest.trace(LOCAL) as trace:
             sock.sendall(b"measure")
             assert sock.recv(10) == b"measure"
@@ -146,8 +140,9 @@ def test_passive_handshake(guest1):
     """SYN: a request; ACK: the child, ESTABLISHED, the listener's sleeper woken; accept takes it."""
     guest = guest1
     guest.resolve()
-    with guest.background("tcppeer hold 6301 5", ready=r"listening 6301") as job, guest.trace(LOCAL) as trace:
-        with socket.create_connection((guest.ip, 6301), PATIENCE):
+    with guest.background("tcppeer hold 6301 5", ready=r"listening 6301") as job:
+        guest.asleep(job.pid, "inet_csk_accept")
+        with guest.trace(LOCAL) as trace, socket.create_connection((guest.ip, 6301), PATIENCE):
             job.wait_for(r"held 1\b")
     chain = trace.order("tcp_v4_rcv", "tcp_conn_request", ("net_dev_queue", {"dev": "eth0"}), "tcp_v4_rcv", "tcp_check_req",
                         ("tcp_set_state", {"old": "3", "new": "1"}), "sock_def_readable", "sched_wakeup", "inet_csk_accept",
@@ -160,19 +155,22 @@ def test_half_open_table(guest):
     """200 requests hang in a hash table: the chains stay short, and so do the searches."""
     guest.resolve()
     from scapy.all import IP, TCP, Ether
-    with guest.background("tcppeer listen 6302 128", ready=r"listening 6302"):
-        frames = [Ether(dst=guest.mac, src=guest.host_mac) / IP(src=guest.host_ip[:-1] + str(10 + n % 200), dst=guest.ip) /
-                  TCP(sport=2000 + n, dport=6302, flags="S", seq=n) for n in range(200)]
-        guest.send_frames(frames, gap=0.002)
+    stranger = guest.host_ip[:-1] + "9"
+    frames = [Ether(dst=guest.mac, src=guest.host_mac) / IP(src=stranger, dst=guest.ip) / TCP(sport=2000 + n, dport=6302, flags="S", seq=n)
+              for n in range(200)]  # fewer than a ring has room for
+    # What ends a request early: that its peer's address cannot be found, and others, in a table that is more than half full.
+    guest.sh(f"busybox arp -s {stranger} 02:00:00:00:00:09")
+    with guest.setting("core/somaxconn", "500"), guest.setting("ipv4/tcp_max_syn_backlog", "500"), \
+            guest.background("tcppeer listen 6302 500", ready=r"listening 6302"):
+        guest.deliver(frames)
         row = next(row for row in guest.debug_rows("net/listen") if row["local"].endswith(":6302"))
         before = guest.debug_rows("net/tcp_table")[0]
-        guest.send_frames(frames, gap=0.002)  # each is looked for again
+        guest.deliver(frames)  # each is looked for again
         after = guest.debug_rows("net/tcp_table")[0]
-        assert row["nr_table_entries"] == "256" and int(row["qlen"]) >= 150
-        chains = list(map(int, row["hist"].split(",")))
-        assert sum(chains) == 256 and chains[0] < 256 - int(row["qlen"]) // 4
-    # Nobody has those addresses, and what fails is told by ICMP: not while another test counts.
-    until(lambda: all(row["state"] != "INCOMPLETE" for row in guest.debug_rows("net/neigh")), "all searches for neighbours end")
+    guest.sh(f"busybox arp -d {stranger}")
+    assert row["nr_table_entries"] == "512" and int(row["qlen"]) >= 150
+    chains = list(map(int, row["hist"].split(",")))
+    assert sum(chains) == 512 and chains[0] < 512 - int(row["qlen"]) // 4
     lookups = int(after["syn_lookups"]) - int(before["syn_lookups"])
     examined = int(after["syn_examined"]) - int(before["syn_examined"])
     assert lookups >= 150 and examined <= 4 * lookups

@@ -15,6 +15,14 @@ static struct sockaddr *sa(struct sockaddr_in *a)
     return (struct sockaddr *)a;
 }
 
+/// A UDP socket on 127.0.0.1, any port, that waits long, but not for ever.
+static int patient_socket(void)
+{
+    int fd = udp_socket("127.0.0.1", 0);
+    set_timeout(fd, PATIENCE_MS);
+    return fd;
+}
+
 static int get_int(int fd, int level, int name)
 {
     int value = -1;
@@ -128,7 +136,7 @@ static void check_receive(void)
 {
     static char big[70000];
     char data[64];
-    int in = udp_socket("127.0.0.1", 0), out = udp_socket("127.0.0.1", 0), waiting = -1;
+    int in = patient_socket(), out = udp_socket("127.0.0.1", 0), waiting = -1;
     struct sockaddr_in to = address_of("127.0.0.1", port_of(in)), from;
     socklen_t length = sizeof from;
     check_errno("U-08 MSG_DONTWAIT on empty", recv(in, data, sizeof data, MSG_DONTWAIT), EAGAIN);
@@ -139,10 +147,11 @@ static void check_receive(void)
     double begin = now();
     check_errno("SO_RCVTIMEO ends a wait", recv(in, data, sizeof data, 0), EAGAIN);
     check("SO_RCVTIMEO waits", now() - begin >= 0.19, "too short");
+    set_timeout(in, PATIENCE_MS);
     sendto(out, "0123456789", 10, 0, sa(&to), sizeof to);
+    check_value("MSG_PEEK", recv(in, data, sizeof data, MSG_PEEK), 10);
     check_value("FIONREAD call", ioctl(in, FIONREAD, &waiting), 0);
     check_value("FIONREAD", waiting, 10);
-    check_value("MSG_PEEK", recv(in, data, sizeof data, MSG_PEEK), 10);
     check_value("MSG_PEEK leaves it", recv(in, data, 4, MSG_PEEK), 4);
     check_value("MSG_TRUNC tells the whole length", recv(in, data, 4, MSG_PEEK | MSG_TRUNC), 10);
     memset(data, 0, sizeof data);
@@ -180,8 +189,7 @@ static void check_receive(void)
 static void check_connected(void)
 {
     char data[64];
-    int a = udp_socket("127.0.0.1", 0), b = udp_socket("127.0.0.1", 0),
-        c = udp_socket("127.0.0.1", 0);
+    int a = patient_socket(), b = patient_socket(), c = patient_socket();
     struct sockaddr_in at_a = address_of("127.0.0.1", port_of(a)),
                        at_b = address_of("127.0.0.1", port_of(b)), got;
     struct sockaddr_in none = {.sin_family = AF_UNSPEC};
@@ -190,11 +198,11 @@ static void check_connected(void)
     check_value("getpeername", getpeername(a, sa(&got), &length), 0);
     check("getpeername tells", got.sin_port == at_b.sin_port, "another");
     check_value("send to the peer", send(a, "1", 1, 0), 1);
-    check_value("it arrives", recv(b, data, sizeof data, MSG_DONTWAIT), 1);
+    check_value("it arrives", recv(b, data, sizeof data, 0), 1);
     sendto(c, "from c", 6, 0, sa(&at_a), sizeof at_a);
     check_errno("only the peer is heard", recv(a, data, sizeof data, MSG_DONTWAIT), EAGAIN);
     sendto(b, "from b", 6, 0, sa(&at_a), sizeof at_a);
-    check_value("the peer is heard", recv(a, data, sizeof data, MSG_DONTWAIT), 6);
+    check_value("the peer is heard", recv(a, data, sizeof data, 0), 6);
     check_value("write() sends", write(a, "2", 1), 1);
     check_value("read() receives", read(b, data, sizeof data), 1);
     check_value("disconnect", connect(a, sa(&none), sizeof none), 0);
@@ -202,7 +210,7 @@ static void check_connected(void)
     close(b);
     connect(a, sa(&at_b), sizeof at_b);
     send(a, "x", 1, 0);
-    check_errno("U-02 closed port on lo", recv(a, data, sizeof data, MSG_DONTWAIT), ECONNREFUSED);
+    check_errno("U-02 closed port on lo", recv(a, data, sizeof data, 0), ECONNREFUSED);
     close(a);
     close(c);
 }
@@ -210,14 +218,13 @@ static void check_connected(void)
 static void check_shutdown_and_fds(void)
 {
     char data[16];
-    int a = udp_socket("127.0.0.1", 0);
+    int a = patient_socket();
     check_errno("shutdown without a peer", shutdown(a, SHUT_RD), ENOTCONN);
     int copy = dup(a);
     close(a);
     struct sockaddr_in self = address_of("127.0.0.1", port_of(copy));
     sendto(copy, "dup", 3, 0, sa(&self), sizeof self);
-    check_value("a duplicated descriptor is the same socket",
-                recv(copy, data, sizeof data, MSG_DONTWAIT), 3);
+    check_value("a duplicated descriptor is the same socket", recv(copy, data, sizeof data, 0), 3);
     pid_t pid = fork();
     if (pid == 0) {
         sendto(copy, "child", 5, 0, sa(&self), sizeof self);
@@ -225,7 +232,7 @@ static void check_shutdown_and_fds(void)
     }
     int status;
     waitpid(pid, &status, 0);
-    check_value("so is an inherited one", recv(copy, data, sizeof data, MSG_DONTWAIT), 5);
+    check_value("so is an inherited one", recv(copy, data, sizeof data, 0), 5);
     close(copy);
     int opened = 0, fds[1100];
     while (opened < 1100 && (fds[opened] = socket(AF_INET, SOCK_DGRAM, 0)) >= 0)

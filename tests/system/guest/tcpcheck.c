@@ -166,15 +166,18 @@ static void check_messages(void)
     join(child);
 }
 
-/// A child sends 50 bytes, and 50 more a little later.
-static pid_t send_twice(const int end[2])
+/// A child sends 50 bytes, and 50 more later: when this process sleeps again, or when it has written to `told`, if that is a descriptor.
+static pid_t send_twice(const int end[2], int told)
 {
-    pid_t child = fork();
+    pid_t parent = getpid(), child = fork();
     if (child == 0) {
-        static const char half[50];
-        sleep_ms(50);
+        static char half[50];
+        wait_until_asleep(parent);
         send(end[0], half, sizeof half, 0);
-        sleep_ms(50);
+        if (told < 0)
+            wait_until_asleep(parent);
+        else
+            read(told, half, 1);
         send(end[0], half, sizeof half, 0);
         _exit(0);
     }
@@ -183,26 +186,29 @@ static pid_t send_twice(const int end[2])
 
 static void check_enough(void)
 {
-    int end[2];
+    int end[2], tell[2];
     char data[200];
     make_pair(end);
+    check_value("pipe", pipe(tell), 0);
     set_int(end[1], SOL_SOCKET, SO_RCVLOWAT, 100);
     check_value("W-07 SO_RCVLOWAT", get_int(end[1], SOL_SOCKET, SO_RCVLOWAT), 100);
-    pid_t child = send_twice(end);
+    pid_t child = send_twice(end, -1);
     check_value("W-07 a read waits for SO_RCVLOWAT", recv(end[1], data, sizeof data, 0), 100);
     join(child);
     set_int(end[1], SOL_SOCKET, SO_RCVLOWAT, 1);
-    child = send_twice(end);
+    child = send_twice(end, tell[0]);
     check_value("W-07 one byte is enough", recv(end[1], data, sizeof data, 0), 50);
+    write(tell[1], "", 1);
     recv(end[1], data, 50, MSG_WAITALL);
     join(child);
-    child = send_twice(end);
+    child = send_twice(end, -1);
     check_value("W-07 MSG_WAITALL waits for all", recv(end[1], data, 100, MSG_WAITALL), 100);
     join(child);
     check_errno("W-21 nothing there", recv(end[1], data, 1, MSG_DONTWAIT), EAGAIN);
     close(end[0]);
     check_value("W-21 0 is the end only", recv(end[1], data, 1, 0), 0);
     close(end[1]);
+    close_pair(tell);
 }
 
 static void check_send_buffer(void)
@@ -256,7 +262,10 @@ static void check_urgent(void)
     send(end[0], "X", 1, MSG_OOB);
     send(end[0], "cd", 2, 0);
     struct pollfd p = {.fd = end[1], .events = POLLPRI};
-    check_value("POLLPRI", poll(&p, 1, PATIENCE_MS), 1);
+    int ready;
+    while ((ready = poll(&p, 1, PATIENCE_MS)) < 0 && errno == EINTR)
+        ; // the signal comes before the byte is there to be read
+    check_value("POLLPRI", ready, 1);
     check("SIGURG", urgent == SIGURG, "no signal");
     check_value("a read stops at the mark", recv(end[1], data, sizeof data, 0), 2);
     check_value("SIOCATMARK", ioctl(end[1], SIOCATMARK, &at_mark), 0);
