@@ -42,7 +42,7 @@ def test_local_path(guest1):
     before, lo = guest.softnet()[0][0], guest.netdev("lo")
     with guest.trace(LOCAL) as trace:
         guest.sh("udpsend 127.0.0.1 7 once")
-    way = trace.order("sock_sendmsg", "ip_output", ("net_dev_queue", {"dev": "lo"}), ("netif_rx", {"dev": "lo"}),
+    way = trace.order("sock_sendmsg", ("ip_output", {"daddr": "127.0.0.1"}), ("net_dev_queue", {"dev": "lo"}), ("netif_rx", {"dev": "lo"}),
                       ("napi_poll", {"poll": "process_backlog"}))
     skb = way[1]["skb"]
     packet = trace.packet(skb)
@@ -66,7 +66,7 @@ def test_own_address_is_as_near_as_loopback(guest1):
     for address in ("127.0.0.1", guest.ip):
         with guest.trace("sock_sendmsg ip_* net_dev_* netif_* udp_*") as trace:
             guest.sh(f"udpsend {address} 7 same")
-        first = trace.of("ip_output")[0]["skb"]
+        first = trace.of("ip_output", daddr=address)[0]["skb"]
         chains[address] = names(trace.packet(first))
     assert chains["127.0.0.1"] == chains[guest.ip]
     assert len(chains[guest.ip]) >= 6
@@ -82,7 +82,7 @@ def test_local_and_remote_layers(guest1):
         for address in ("127.0.0.1", guest.host_ip):
             with guest.trace(LOCAL) as trace:
                 guest.sh(f"sendmany {address} 9100 1 64")
-            out = next(record for record in trace.of("ip_output"))
+            out = trace.of("ip_output", daddr=address)[0]
             layers[address] = set(names(trace.packet(out["skb"])))
             trace.order(("sys_enter", {"name": "sendto"}), *TASK_OUT)
     local, remote = layers["127.0.0.1"], layers[guest.host_ip]
