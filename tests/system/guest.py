@@ -244,7 +244,7 @@ class Guest:
         recording = Trace()
         yield recording
         self.sh(f"echo 0 > {TRACING}/tracing_on")
-        recording.records = parse_trace(self.cat(f"{TRACING}/trace", timeout=180))
+        recording.records = parse_trace(self.cat(f"{TRACING}/trace", 2 * PATIENCE))
 
     # --- network -------------------------------------------------------------------------------------------------
 
