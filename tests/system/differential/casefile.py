@@ -11,7 +11,7 @@ from pathlib import Path
 from sidebyside import Case, shell_case
 
 HERE = Path(__file__).parent
-DEFAULT_SECONDS = 240  # a case takes one or two, but the machine may be a slow or busy one
+DEFAULT_SECONDS = 900  # a case takes one or two, but the machine may be a slow or busy one
 
 
 def read_cases(path):

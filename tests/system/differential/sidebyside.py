@@ -23,7 +23,7 @@ from softnet.qemu import Machine
 
 RUNNER = "/test/caserunner"
 BOOT_SECONDS = 600  # until the first case begins, on a loaded machine
-GRACE_SECONDS = 30  # what the guest may be late to report a timeout
+GRACE_SECONDS = 120  # what the guest may be late to report a timeout
 STORE = paths.BUILD / "differential"
 
 
@@ -120,7 +120,7 @@ class Boot:
                 elif kind == "E" and current and rest.startswith(f"{current} "):
                     self.results[current] = Result(rest[len(current) + 1:], "".join(output))
                     current = None
-                    self.allowed = GRACE_SECONDS * 2
+                    self.allowed = GRACE_SECONDS
                 elif kind == "D":
                     return self.results
             if current:

@@ -10,7 +10,7 @@ from rungs import ARCHIVES, RUNGS
 from sidebyside import linux_results, run_cases
 
 # The first case of an archive waits for all of its boots.
-pytestmark = pytest.mark.timeout(3600)
+pytestmark = pytest.mark.timeout(10800)
 
 CASES = {path.stem: read_cases(path) for path in sorted((HERE / "cases").glob("*.cases"))}
 NAMES = [case.name for cases in CASES.values() for case in cases]

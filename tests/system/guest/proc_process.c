@@ -203,8 +203,10 @@ static void check_orphan(void)
     if (!fork()) {
         if (!fork()) {
             pid_t parent = getppid();
-            for (int i = 0; i < 3000 && parent != 1; i++, parent = getppid())
+            for (double end = now() + PATIENCE_MS / 1000; parent != 1 && now() < end;) {
                 sleep_ms(10);
+                parent = getppid();
+            }
             _exit(write(fds[1], &parent, sizeof parent) != sizeof parent);
         }
         _exit(0);

@@ -97,7 +97,7 @@ static void check_futex(void)
     if (!child)
         _exit(futex(shared, FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
     long woken = 0;
-    for (int i = 0; i < 4000 && !woken; i++) {
+    for (double end = now() + PATIENCE_MS / 1000; !woken && now() < end;) {
         sleep_ms(5);
         woken = futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0);
     }
@@ -114,14 +114,18 @@ static void handler(int sig)
     handled_by = pthread_self();
 }
 
-static volatile int waiting;
+static volatile int waiting; // the thread's id
 static void *wait_for_poke(void *arg)
 {
-    (void)arg;
-    waiting = 1;
+    sigset_t poke, none;
+    sigemptyset(&none);
+    sigemptyset(&poke);
+    sigaddset(&poke, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &poke, NULL); // so that it cannot come just before the sleep
+    waiting = (int)syscall(SYS_gettid);
     while (!handled_by)
-        pause();
-    return NULL;
+        sigsuspend(&none);
+    return arg;
 }
 
 static void check_signal(void)
@@ -132,9 +136,9 @@ static void check_signal(void)
     pthread_create(&t, NULL, wait_for_poke, NULL);
     while (!waiting)
         sleep_ms(1);
-    sleep_ms(20);
+    wait_until_asleep(waiting);
     pthread_kill(t, SIGUSR1);
-    for (int i = 0; i < 4000 && !handled_by; i++)
+    for (double end = now() + PATIENCE_MS / 1000; !handled_by && now() < end;)
         sleep_ms(5);
     check("signal to a thread", pthread_equal(handled_by, t), "another one");
     pthread_kill(t, SIGUSR1);

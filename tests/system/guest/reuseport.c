@@ -84,11 +84,13 @@ static int arrive(int type, int port, const int *group, int n, int source)
     int at = ready_one(group, n);
     if (at >= 0 && type == SOCK_DGRAM)
         recv(group[at], &byte, 1, 0);
-    if (at >= 0 && type == SOCK_STREAM)
-        close(accept(group[at], NULL, NULL));
+    int accepted = at >= 0 && type == SOCK_STREAM ? accept(group[at], NULL, NULL) : -1;
     if (type == SOCK_STREAM) // no TIME_WAIT: the same ports are used again
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(fd);
+    while (accepted >= 0 && recv(accepted, &byte, 1, 0) > 0)
+        ; // until the reset is there: the other end is gone, too
+    close(accepted);
     return at;
 }
 
