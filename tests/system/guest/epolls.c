@@ -32,6 +32,13 @@ static void make_sockets(void)
     getsockname(receiver, (struct sockaddr *)&a, &n);
     check_value("connect", connect(sender, (struct sockaddr *)&a, n), 0);
 }
+/// Send one that the receiver has before this returns, if it had none: a busy softirq may be late even on loopback.
+static void send_first(const char *byte)
+{
+    struct pollfd p = {receiver, POLLIN, 0};
+    send(sender, byte, 1, 0);
+    poll(&p, 1, PATIENCE_MS);
+}
 static void close_sockets(void)
 {
     close(receiver);
@@ -102,13 +109,13 @@ static void level_and_edge(void)
     ctl(lt, EPOLL_CTL_ADD, receiver, EPOLLIN);
     ctl(et, EPOLL_CTL_ADD, receiver, EPOLLIN | EPOLLET);
     check_value("lt: nothing yet", wait_now(lt), 0);
-    send(sender, "one", 3, 0);
+    send_first("1");
     check_value("lt: first", wait_now(lt), 1);
     check_value("lt: again", wait_now(lt), 1);
     check_value("et: first", wait_now(et), 1);
     check_value("et: not again", wait_now(et), 0);
-    send(sender, "two", 3, 0);
-    check_value("et: another arrival", wait_now(et), 1);
+    send(sender, "2", 1, 0);
+    check_value("et: another arrival", epoll_wait(et, got, 64, PATIENCE_MS), 1);
     drain(receiver);
     check_value("lt: drained", wait_now(lt), 0);
     check_value("et: drained", wait_now(et), 0);
@@ -122,7 +129,7 @@ static void oneshot(void)
     make_sockets();
     int ep = epoll_create1(0);
     ctl(ep, EPOLL_CTL_ADD, receiver, EPOLLIN | EPOLLOUT | EPOLLONESHOT);
-    send(sender, "a", 1, 0);
+    send_first("a");
     check_value("oneshot: one event", wait_now(ep), 1);
     check_value("oneshot: both bits", got[0].events, EPOLLIN | EPOLLOUT);
     send(sender, "b", 1, 0);

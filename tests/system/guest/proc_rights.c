@@ -200,7 +200,7 @@ static void families(void)
             char c = 'r';
             if (write(pipes[1], &c, 1) != 1)
                 _exit(1);
-            for (int i = 0; i < 3000 && !died; i++)
+            for (double end = now() + PATIENCE_MS / 1000; !died && now() < end;)
                 sleep_ms(10);
             _exit(died == SIGUSR1 ? 42 : 43);
         }
@@ -272,7 +272,7 @@ static void busy_text(void)
         _exit(9);
     }
     int fd = -1;
-    for (int i = 0; i < 3000; i++) {
+    for (double end = now() + PATIENCE_MS / 1000; now() < end;) {
         fd = open("copy", O_WRONLY);
         if (fd < 0)
             break;
@@ -296,7 +296,7 @@ static void other_memory(void)
         pause();
     }
     struct iovec local = {buffer, sizeof mine}, remote = {mine, sizeof mine};
-    for (int i = 0; i < 3000 && strcmp(buffer, "of the child."); i++) {
+    for (double end = now() + PATIENCE_MS / 1000; strcmp(buffer, "of the child.") && now() < end;) {
         process_vm_readv(child, &local, 1, &remote, 1, 0);
         sleep_ms(10);
     }
