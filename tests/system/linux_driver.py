@@ -187,7 +187,6 @@ class LinuxGuest(Guest):
         # the default when it is made anew.
         for name in ("default", "eth0"):
             self.write(f"/proc/sys/net/ipv4/neigh/{name}/base_reachable_time_ms", "3600000")
-        netns.ip("link", "set", self.tap, "txqueuelen", "10000")  # what waits there while nobody reads
         self.wait_link()
 
     # --- the driver ----------------------------------------------------------------------------------------------

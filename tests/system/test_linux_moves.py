@@ -9,6 +9,7 @@ import time
 
 from linux_driver import TWO_QUEUES, Stream, check_traffic, growth, receive_errors
 from patience import PATIENCE
+from softnet import netns
 
 RATE = 500  # datagrams a second
 IN_FLIGHT = 4
@@ -74,6 +75,7 @@ class Datagrams(threading.Thread):
 def test_migration(linux):
     """There and there again, with TCP and UDP under way: TCP goes on, no datagram is doubled, and of those that were not on the way
     at the moment of the move (in a QEMU's hands, or waiting for a buffer of the TAP) none is lost."""
+    netns.ip("link", "set", linux.tap, "txqueuelen", "10000")  # a place for all that comes while nobody reads
     for _ in range(2):
         before = receive_errors(linux)
         with Stream(linux) as stream, Datagrams(linux) as datagrams:

@@ -79,7 +79,7 @@ def test_r03_r04_first_is_the_handler(guest1):
     guest.sh("ip eth0 down")
     try:
         before = guest.queue_interrupts()
-        guest.send_frames([guest.frame()] * 3)
+        guest.send_frames([guest.frame(dport=9)] * 3)
         time.sleep(0.3)
         assert guest.queue_interrupts() == before
     finally:

@@ -32,8 +32,6 @@ def test_t05_arp_then_packet(guest):
     new_host = guest.host_ip[:-1] + "50"
     mac = "02:00:00:00:00:50"
     since = guest.wire_position()
-    tries = "/proc/sys/net/ipv4/neigh/default/mcast_solicit"
-    usual = guest.cat(tries).strip()
 
     def sent():
         """(numbers of requests, [(number, data)]) of what the guest has sent since."""
@@ -41,15 +39,12 @@ def test_t05_arp_then_packet(guest):
         return ([n for n, p in packets if ARP in p and p[ARP].op == 1 and p[ARP].pdst == new_host],
                 [(n, p) for n, p in packets if IP in p and p[IP].dst == new_host])
 
-    guest.write(tries, 100)  # the answer comes when it comes
-    try:
-        with guest.background(f"sendmany {new_host} 9 3 50", ready=r"sent 3 errors 0"):
-            until(lambda: sent()[0], "there is a request")
-            guest.send_frames([Ether(dst=guest.mac, src=mac)
-                               / ARP(op=2, hwsrc=mac, psrc=new_host, hwdst=guest.mac, pdst=guest.ip)])
-            until(lambda: len(sent()[1]) == 3, "three packets")
-    finally:
-        guest.write(tries, usual)
+    with guest.setting("ipv4/neigh/default/mcast_solicit", 100), \
+            guest.background(f"sendmany {new_host} 9 3 50", ready=r"sent 3 errors 0"):  # the answer comes when it comes
+        until(lambda: sent()[0], "there is a request")
+        guest.send_frames([Ether(dst=guest.mac, src=mac)
+                           / ARP(op=2, hwsrc=mac, psrc=new_host, hwdst=guest.mac, pdst=guest.ip)])
+        until(lambda: len(sent()[1]) == 3, "three packets")
     requests, data = sent()
     assert Ether(guest.wire(since, to_guest=False)[requests[0]]).dst == "ff:ff:ff:ff:ff:ff"
     assert requests and len(data) == 3

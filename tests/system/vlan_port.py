@@ -2,12 +2,14 @@
 """The host's side of a VLAN, for hosts whose kernel has no VLAN devices: a TAP with an address, and a thread that puts tags on what
 the host sends through it and takes them off what comes back."""
 
+import contextlib
 import os
 import select
 import socket
 import struct
 import threading
 
+from guest import SO_RCVBUFFORCE
 from softnet import netns
 
 SOL_PACKET, PACKET_AUXDATA, PACKET_OUTGOING = 263, 8, 4
@@ -26,6 +28,8 @@ class VlanPort:
         self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
         self.wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        with contextlib.suppress(PermissionError):  # the machine's limit is less than what comes while our thread waits for a processor
+            self.wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self.wire.bind((device, 0))
         self.stop_reader, self.stop_writer = os.pipe()
         self.thread = threading.Thread(target=self._run, daemon=True)

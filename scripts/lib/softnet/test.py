@@ -110,7 +110,7 @@ def run_fuzzer(program, limit, corpora, env=None):
     """One fuzzer, on its corpora and as many ideas of its own as the limit lets it have."""
     log = BUILD / f"{program.name}.log"
     with open(log, "wb") as out:
-        done = subprocess.run([program, limit, "-timeout=20", f"-artifact_prefix={BUILD}/{program.name}-", *corpora],
+        done = subprocess.run([program, limit, "-timeout=120", f"-artifact_prefix={BUILD}/{program.name}-", *corpora],
                               stdout=out, stderr=out, env=dict(os.environ, **(env or {})), check=False)
     if done.returncode:
         print(f"fuzz: {program.name} failed, see {log}\n" + log.read_text(errors="replace")[-3000:])
