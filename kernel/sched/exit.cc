@@ -142,10 +142,11 @@ void leave_process(task_struct *t, task_struct *reap[2], child_list &orphans)
     spin_guard<irqsave> g{tasklist_lock};
     signal_state *s = t->signal;
     task_struct *leader = t->group_leader;
-    bool last;
+    bool last, stops;
     {
         spin_guard<plain> l{s->lock};
         last = --s->nr_threads == 0;
+        stops = s->stopping && !last && s->nr_stopped == s->nr_threads; // all others wait for us
         account_gone_thread(t, s);
         if (s->group_exit)
             leader->exit_code = s->group_exit_code;
@@ -161,6 +162,8 @@ void leave_process(task_struct *t, task_struct *reap[2], child_list &orphans)
         t->exit_state.store(
             EXIT_ZOMBIE); // waits for its threads; notify_parent comes with the last
     }
+    if (stops)
+        notify_parent(leader, CLD_STOPPED, s->stop_code);
     if (!last)
         return;
     leader->signal->owner = nullptr;
@@ -201,6 +204,20 @@ mm_struct *get_task_mm(task_struct *t)
 
 namespace
 {
+/// From now on no signal is for `t`; what it has been woken for others may take.
+void begin_exit(task_struct *t)
+{
+    signal_state *s = t->signal;
+    if (!s) {
+        t->flags |= PF_EXITING;
+        return;
+    }
+    spin_guard<irqsave> g{s->lock};
+    t->flags |= PF_EXITING;
+    if (!s->group_exit)
+        retarget_shared(t, ~t->sig.blocked);
+}
+
 /// The last thread begins to exit: timers end, a session leader's terminal is hung up.
 void last_thread_exits(task_struct *t)
 {
@@ -279,7 +296,7 @@ void do_exit(int code)
     task_struct *t = current();
     if (t == init_task && (!t->signal || t->signal->nr_threads == 1))
         panic("Attempted to kill init! exitcode=0x%08x", static_cast<unsigned>(code));
-    t->flags |= PF_EXITING;
+    begin_exit(t);
     t->exit_code = code;
     if (t->mm)
         mm_release();

@@ -104,9 +104,14 @@ void set_real_timer(u64 first, u64 interval, u64 *old_left, u64 *old_interval)
     signal_state *s = current()->signal;
     u64 expires = s->real_timer.expires;
     u64 now = ktime_get();
+    {
+        spin_guard<irqsave> g{s->lock};
+        *old_interval = s->real_interval;
+        s->real_interval = 0; // who takes the signal just now does not start it again
+    }
     bool was = hrtimer_cancel(&s->real_timer);
     *old_left = was ? max(expires > now ? expires - now : 0, u64{1}) : 0;
-    *old_interval = s->real_interval;
+    spin_guard<irqsave> g{s->lock};
     s->real_interval = interval;
     if (first)
         hrtimer_start(&s->real_timer, min(now + first, KTIME_MAX));

@@ -204,6 +204,21 @@ void wake_for_stop(signal_state *s)
             signal_wake_up(&t, false);
 }
 
+void retarget_shared(const task_struct *from, u64 mask)
+{
+    signal_state *s = from->signal;
+    u64 left = s->shared.mask & mask;
+    for (task_struct &t : s->threads) {
+        if (!left)
+            return;
+        u64 takes = left & ~t.sig.blocked;
+        if (&t == from || (t.flags & PF_EXITING) || !takes)
+            continue;
+        left &= ~takes;
+        signal_wake_up(&t, false);
+    }
+}
+
 void queue_forced(task_struct *t, unsigned sig, const kernel_siginfo &info)
 {
     (void)enqueue(t, t->sig.pending, sig, info);

@@ -249,7 +249,9 @@ void set_blocked(u64 mask)
 {
     task_struct *t = current();
     spin_guard<irqsave> g{t->signal->lock};
+    u64 newly = mask & ~UNBLOCKABLE & ~t->sig.blocked;
     t->sig.blocked = mask & ~UNBLOCKABLE;
+    retarget_shared(t, newly);
     recalc_locked(t->signal);
 }
 

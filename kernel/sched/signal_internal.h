@@ -20,6 +20,8 @@ constexpr u64 CORE_SIGNALS =
 void start_group_exit(signal_state *s, int code);
 /// Make the other threads notice signal_state.stopping. Locked.
 void wake_for_stop(signal_state *s);
+/// Signals of the process out of `mask`, which `from` may have been woken for and takes no more: wake others for them. Locked.
+void retarget_shared(const task_struct *from, u64 mask);
 /// kill_pgrp() and is_orphaned_pgrp(), as if `without` were gone, with tasklist_lock held.
 int kill_pgrp_locked(s32 pgrp, unsigned sig, const kernel_siginfo &info);
 bool pgrp_orphaned_without(s32 pgrp, const task_struct *without);

@@ -36,3 +36,14 @@ def test_out_of_memory(guests):
         assert "Killed process" in log
     finally:
         guest.close()
+
+
+def test_signals_find_another_thread(debug_guest):
+    """Delays around system calls make a thread block a signal, or exit, after it was woken for it: another thread takes it. And
+    one that exits while the others stop does not keep the parent from being told."""
+    debug_guest.write("/sys/kernel/debug/syscall_delay", "7,2,3000")
+    try:
+        status, output = debug_guest.status("signal_handover")
+    finally:
+        debug_guest.write("/sys/kernel/debug/syscall_delay", "0")
+    assert status == 0, failed_lines(output)
