@@ -144,6 +144,12 @@ def wait_for_size(guest, size):
     until(lambda: guest.sh("busybox stat -c %s /tmp/upload").split()[-1:] == [str(size)], f"/tmp/upload has {size} bytes")
 
 
+def listening(path):
+    """Whether somebody takes connections to this Unix socket: its file is there a moment before."""
+    with open("/proc/self/net/unix", encoding="ascii") as file:
+        return any(line.split()[3::4] == ["00010000", str(path)] for line in file)
+
+
 def receive_errors(guest):
     """What has been lost and counted, by name: datagrams that found a socket's buffer full, frames that the NIC or the TAP had no room
     for."""
@@ -179,7 +185,7 @@ class LinuxGuest(Guest):
         # CPU's thread runs while another sizes BARs, which a Linux does with its CPUs up. The NIC sits behind a port, so that
         # it can be unplugged.
         super().__init__(Machine(kernel=kernel, initrd=initrd, smp=smp, memory="512M", nic=nic, accel="tcg,thread=single",
-                                 append="ipv6.disable=1 net.ifnames=0", bridges=("-device", "pcie-root-port,id=port0,slot=1"),
+                                 append="quiet ipv6.disable=1 net.ifnames=0", bridges=("-device", "pcie-root-port,id=port0,slot=1"),
                                  nic_options="id=nic0,bus=port0",
                                  extra=("-qmp", f"unix:{self.qmp_path},server=on,wait=off")))
         self.sh("busybox dmesg -n 1")  # the kernel's messages stay out of the commands' output
@@ -327,7 +333,7 @@ class LinuxGuest(Guest):
                                    stdout=subprocess.PIPE, stderr=open(self.directory / f"qemu{self.moves}.log", "wb"),
                                    pass_fds=[self.tap_fd])
         try:
-            until(lambda: way.exists() or process.poll() is not None, "the second QEMU starts")
+            until(lambda: listening(way) or process.poll() is not None, "the second QEMU starts")
             self.qmp("migrate", uri=f"unix:{way}")
             status = until(lambda: (found := self.qmp("query-migrate")["status"]) in ("completed", "failed") and found, "migration ends")
             assert status == "completed"

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import tempfile
 import time
@@ -145,7 +146,7 @@ def machine_for(kind, initrd, smp=2, memory="1G", append=""):
 def run_cases(kind, base, cases, **options):
     """Boot `kind` with the archive at `base` and run the cases, with as many boots as it takes. Returns {name: Result} and the
     list of lines in which the kernel said that it is in trouble."""
-    left, results, trouble = list(cases), {}, []
+    left, results, trouble, crashes = list(cases), {}, [], 0
     while left:
         with tempfile.TemporaryDirectory(prefix="softnet-") as directory:
             initrd = Path(directory) / "initrd.cpio"
@@ -155,6 +156,11 @@ def run_cases(kind, base, cases, **options):
         found = PANIC.search(boot.text)
         if found:
             trouble.append(boot.text[found.start():found.start() + 1500])
+        if not got and kind == "linux" and boot.process.returncode == -signal.SIGSEGV and crashes < 5:
+            # QEMU 10.0.2 now and then dies of a freed memory map (address_space_translate_for_iotlb) when one CPU's thread runs while
+            # another sizes BARs, which Linux does at boot with its CPUs up. Of Softnet's guests none may.
+            crashes += 1
+            continue
         if not got:
             raise AssertionError(f"{kind} does not reach its first case ({boot.why}):\n{boot.text[-4000:]}")
         results.update(got)
