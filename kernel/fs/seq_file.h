@@ -40,7 +40,8 @@ int proc_remove(const char *path);
 int sysfs_remove(const char *path);
 /// A symbolic link below /sys. [P]
 int sysfs_symlink(const char *path, const char *target);
-/// A /proc/sys file over an integer with limits; /proc/sys/<path>.
-int sysctl_create_int(const char *path, int *value, int lo, int hi);
+/// A /proc/sys file over an integer with limits; /proc/sys/<path>. changed (may be null): called after each write.
+int sysctl_create_int(const char *path, int *value, int lo, int hi, void (*changed)() = nullptr);
 /// Several integers in one line (tcp_rmem, ip_local_port_range).
-int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi);
+int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi,
+                       void (*changed)() = nullptr);

@@ -11,6 +11,7 @@ struct sysctl_ints {
     int *values;
     unsigned n;
     int lo, hi;
+    void (*changed)();
 };
 
 void sysctl_show(seq_file *m)
@@ -63,11 +64,13 @@ int sysctl_store(char *text, size_t, void *private_data)
         return -EINVAL;
     for (unsigned i = 0; i < n; i++)
         write_once(s->values[i], parsed[i]);
+    if (s->changed)
+        s->changed();
     return 0;
 }
 } // namespace
 
-int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi)
+int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi, void (*changed)())
 {
     char full[256];
     if (n > 8 || snprintf(full, sizeof full, "sys/%s", path) >= static_cast<int>(sizeof full))
@@ -76,14 +79,14 @@ int sysctl_create_ints(const char *path, int *values, unsigned n, int lo, int hi
         kmalloc(sizeof(sysctl_ints), GFP_KERNEL)); // kept for ever, like the file
     if (!s)
         return -ENOMEM;
-    *s = {values, n, lo, hi};
+    *s = {values, n, lo, hi, changed};
     int err = proc_create(full, sysctl_show, s, sysctl_store);
     if (err)
         kfree(s);
     return err;
 }
 
-int sysctl_create_int(const char *path, int *value, int lo, int hi)
+int sysctl_create_int(const char *path, int *value, int lo, int hi, void (*changed)())
 {
-    return sysctl_create_ints(path, value, 1, lo, hi);
+    return sysctl_create_ints(path, value, 1, lo, hi, changed);
 }

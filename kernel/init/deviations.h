@@ -13,7 +13,7 @@ DEVIATION("TCP remembers nothing about peers (no tcp_metrics): tcp_tw_recycle ha
 DEVIATION("no TCP path MTU probing, no HyStart in CUBIC, no merging of SACKed packets")
 DEVIATION(
     "packets of many segments are cut before the qdisc when the device has no TSO, not behind it")
-DEVIATION("no TCP Fast Open, no TCP MD5 signatures, no early demultiplexing")
+DEVIATION("no TCP Fast Open, no TCP MD5 signatures")
 DEVIATION(
     "undoing a reduction of cwnd takes back CWR, not ECE (3.10's mistake); settings that nothing "
     "would follow are missing from /proc/sys/net (docs/tcp.md names them)")

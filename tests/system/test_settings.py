@@ -9,8 +9,9 @@ CORE = {
 }
 IPV4 = {
     "icmp_echo_ignore_all": "0", "icmp_echo_ignore_broadcasts": "1", "icmp_ignore_bogus_error_responses": "1",
-    "icmp_ratelimit": "1000", "icmp_ratemask": "6168", "ip_default_ttl": "64", "ip_forward": "0",
-    "ip_local_port_range": "32768 61000", "ip_local_reserved_ports": "", "ip_no_pmtu_disc": "0", "ip_nonlocal_bind": "0", "ipfrag_high_thresh": "4194304",
+    "icmp_ratelimit": "1000", "icmp_ratemask": "6168", "ip_default_ttl": "64", "ip_early_demux": "1", "ip_forward": "0",
+    "ip_local_port_range": "32768 61000", "ip_local_reserved_ports": "", "ip_no_pmtu_disc": "0", "ip_nonlocal_bind": "0",
+    "ipfrag_high_thresh": "4194304",
     "ipfrag_low_thresh": "3145728", "ipfrag_time": "30", "ping_group_range": "1 0", "tcp_abort_on_overflow": "0",
     "tcp_adv_win_scale": "1", "tcp_allowed_congestion_control": "cubic reno", "tcp_app_win": "31",
     "tcp_available_congestion_control": "cubic reno", "tcp_base_mss": "512", "tcp_challenge_ack_limit": "100",

@@ -310,7 +310,7 @@ static void longest_prefix_wins(void *)
         HOST_EXPECT(fib_table_delete(fib_table_main, c) == 0 &&
                     fib_table_delete(fib_table_main, c) == -ESRCH);
     }
-    HOST_EXPECT(rt_is_expired(old) && old->obsolete.load());
+    HOST_EXPECT(!dst_check(old));
     dst_release(old);
     rtable *r = route(0xac100507);
     HOST_EXPECT(r && r->rt_gateway == htonl(0x0a090004));
@@ -328,6 +328,11 @@ static void path_mtu_is_learned(void *)
     ipv4_update_pmtu(htonl(0x08080808), 68); // absurdly small
     r = route(0x08080808);
     HOST_EXPECT(r && dst_mtu(r) == 552);
+    rt_cache_flush(); // a change elsewhere
+    HOST_EXPECT(!dst_check(r));
+    dst_release(r);
+    r = route(0x08080808);
+    HOST_EXPECT(r && dst_mtu(r) == 552 && dst_check(r));
     dst_release(r);
     net_sleep(601000);
     r = route(0x08080808);

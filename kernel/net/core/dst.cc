@@ -4,6 +4,8 @@
 
 #include "net/core/dst.h"
 
+std::atomic<u32> rt_genid{1};
+
 static void dst_free_rcu(rcu_head *h)
 {
     dst_entry *d = container_of(h, dst_entry, rcu);

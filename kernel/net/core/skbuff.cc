@@ -295,10 +295,12 @@ void skb_orphan(sk_buff *skb)
 
 void skb_dst_drop(sk_buff *skb)
 {
-    if (skb->dst) {
+    if (!skb->dst)
+        return;
+    if (!skb->dst_noref)
         dst_release(skb->dst);
-        skb->dst = nullptr;
-    }
+    skb->dst = nullptr;
+    skb->dst_noref = 0;
 }
 
 void skb_copy_header(sk_buff *to, const sk_buff *from)
@@ -306,7 +308,7 @@ void skb_copy_header(sk_buff *to, const sk_buff *from)
     to->tstamp = from->tstamp;
     to->dev = from->dev;
     memcpy(to->cb, from->cb, sizeof(to->cb));
-    to->dst = dst_hold(from->dst);
+    to->dst = skb_dst_get(from);
     to->mac_len = from->mac_len;
     to->queue_mapping = from->queue_mapping;
     to->csum = from->csum;

@@ -58,7 +58,7 @@ struct sk_buff : pinned {
     net_device *dev = nullptr;
     /// Private to the layer that holds the packet (IPCB, UDP_SKB_CB, NAPI_GRO_CB…).
     alignas(8) u8 cb[48] = {};
-    dst_entry *dst = nullptr; // referenced
+    dst_entry *dst = nullptr; // referenced unless dst_noref
     u32 len = 0, data_len = 0;
     u16 mac_len = 0, queue_mapping = 0;
     wsum csum = 0;
@@ -68,7 +68,7 @@ struct sk_buff : pinned {
     ::pkt_type pkt_type = PACKET_HOST;
     ::ip_summed ip_summed = CHECKSUM_NONE;
     u8 cloned : 1 = 0, nohdr : 1 = 0, l4_hash : 1 = 0, head_frag : 1 = 0, peeked : 1 = 0,
-                vlan_present : 1 = 0;
+                vlan_present : 1 = 0, dst_noref : 1 = 0;
     u8 fclone = 0; // SKB_FCLONE_*: member of a pair from skbuff_fclone_cache
     u16 vlan_tci = 0;
     u32 trace_id = 0;
@@ -259,7 +259,7 @@ void skb_trim_front(sk_buff *skb, u32 len);
 bool skb_try_coalesce(sk_buff *to, sk_buff *from, u32 *delta_truesize);
 /// Run and clear the destructor, drop sk.
 void skb_orphan(sk_buff *skb);
-/// Release the route reference.
+/// The packet has no route any more.
 void skb_dst_drop(sk_buff *skb);
 inline void skb_dst_set(sk_buff *skb, dst_entry *dst)
 {

@@ -231,7 +231,7 @@ dst_entry *sk_dst_check(sock *sk)
     if (d && !d->refcnt.get_unless_zero())
         d = nullptr;
     rcu_read_unlock();
-    if (d && d->obsolete.load(std::memory_order_relaxed)) {
+    if (d && !dst_check(d)) {
         sk_dst_reset(sk);
         dst_release(d);
         return nullptr;
@@ -244,4 +244,11 @@ void sk_dst_set(sock *sk, dst_entry *d)
     dst_entry *old = __atomic_exchange_n(&sk->sk_dst_cache, d, __ATOMIC_ACQ_REL);
     if (old)
         dst_release(old);
+}
+
+void sk_rx_dst_reset(sock *sk)
+{
+    dst_entry *old = sk->sk_rx_dst;
+    rcu_assign_pointer(sk->sk_rx_dst, static_cast<dst_entry *>(nullptr));
+    dst_release(old);
 }

@@ -154,6 +154,8 @@ struct sock : pinned {
     u32 sk_hash = 0;
     proto *sk_prot = nullptr;
     refcount sk_refcnt;
+    dst_entry *sk_rx_dst =
+        nullptr; // route by which the last packet came in; socket lock, read under RCU
     std::atomic<u32> sk_flags{0}; // SOCK_* bits
 
     socket_lock_t sk_lock;
@@ -379,6 +381,18 @@ void skb_set_owner_r(sk_buff *skb, sock *sk);
 void sk_wmem_put(sock *sk, int n);
 void sock_wfree(sk_buff *skb);
 void sock_rfree(sk_buff *skb);
+/// Destructor of a packet that has found its socket before its route (early demux): drops that reference.
+void sock_edemux(sk_buff *skb);
+/// The socket that early demux found, with the reference; null: none. Linux skb_steal_sock.
+inline sock *skb_steal_sock(sk_buff *skb)
+{
+    sock *sk = skb->sk;
+    if (sk) {
+        skb->sk = nullptr;
+        skb->destructor = nullptr;
+    }
+    return sk;
+}
 /// An skb of `size` bytes charged to sk; waits for room unless noblock. EAGAIN, EPIPE, pending sk_err. [P]
 result<sk_buff *> sock_alloc_send_skb(sock *sk, u32 size, bool noblock);
 /// Fetch and clear the pending error: a positive errno or 0.
@@ -438,6 +452,8 @@ void sock_def_wakeup(sock *sk);
 /// Cached route of a connected socket: referenced if still valid, else dropped and null.
 dst_entry *sk_dst_check(sock *sk);
 void sk_dst_set(sock *sk, dst_entry *d);
+/// Forget the route of received packets. Socket lock, or nobody else has sk.
+void sk_rx_dst_reset(sock *sk);
 inline void sk_dst_reset(sock *sk)
 {
     sk_dst_set(sk, nullptr);

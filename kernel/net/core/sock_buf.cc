@@ -13,6 +13,11 @@ void sock_rfree(sk_buff *skb)
     skb->sk->sk_rmem_alloc.fetch_sub(static_cast<int>(skb->truesize), std::memory_order_release);
 }
 
+void sock_edemux(sk_buff *skb)
+{
+    sock_put(skb->sk);
+}
+
 void skb_set_owner_r(sk_buff *skb, sock *sk)
 {
     if (skb->destructor)

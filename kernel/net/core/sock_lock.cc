@@ -107,6 +107,7 @@ bool sk_add_backlog(sock *sk, sk_buff *skb, unsigned limit)
 {
     if (sk_rcvqueues_full(sk, limit))
         return false;
+    skb_dst_force(skb);
     auto &b = sk->sk_backlog;
     skb->next = nullptr;
     if (b.tail)

@@ -59,6 +59,7 @@ void inet_sock_destruct(sock *sk)
     skb_queue_purge(&sk->sk_write_queue);
     kdelete(inet_sk(sk)->inet_opt);
     inet_sk(sk)->inet_opt = nullptr;
+    sk_rx_dst_reset(sk);
 }
 
 static void inet_init_sock(inet_sock *inet, int protocol, const inet_protosw *answer)

@@ -58,8 +58,9 @@ int fib_lookup(be32 dst, u32 oif, fib_result *res)
 
 static void fib_info_free_rcu(rcu_head *h)
 {
-    // rcu is the last thing that refers to it.
+    // rcu is the last thing that refers to it; a look-up that had begun before may have cached a route.
     fib_info *fi = container_of(h, fib_info, rcu);
+    fib_info_release_rt(fi);
     if (fi->nh_dev)
         dev_put(fi->nh_dev);
     kdelete(fi);
@@ -73,7 +74,6 @@ static void fib_alias_free_rcu(rcu_head *h)
 static void free_alias(fib_alias *a)
 {
     rt_cache_flush();
-    fib_info_release_rt(a->fi);
     call_rcu(&a->fi->rcu, fib_info_free_rcu);
     call_rcu(&a->rcu, fib_alias_free_rcu);
 }

@@ -161,6 +161,8 @@ struct inet_lookup_result {
 };
 /// Established or TIME_WAIT socket of a 4-tuple (dport in host order), referenced. [S][P]
 inet_lookup_result __inet_lookup_established(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
+/// The same without TIME_WAIT: a connection or null. [S]
+sock *inet_lookup_connection(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
 /// Best listener for a local address and port (score: address, device; SO_REUSEPORT group by hash), referenced; null: none. [S]
 sock *__inet_lookup_listener(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif);
 /// Hash a child or connecting socket into ehash; tw (may be null) leaves it in the same step. BH off or [S].

@@ -79,31 +79,55 @@ static T *lookup_chain(hlist_nulls_head *head, u32 slot, u32 hash, const segment
     }
 }
 
-inet_lookup_result __inet_lookup_established(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif)
+static sock *lookup_connection(const segment_key &k, u32 hash, u32 *examined)
 {
-    segment_key k{saddr, daddr, sport, hnum, dif};
-    u32 hash = inet_ehashfn(daddr, hnum, saddr, sport);
     u32 slot = hash & tcp_hashinfo.ehash_mask;
-    inet_ehash_bucket *head = &tcp_hashinfo.ehash[slot];
-    u32 examined = 0;
-    inet_lookup_result r;
-    r.sk = lookup_chain<inet_connection_sock>(
-        &head->chain, slot, hash, k,
+    return lookup_chain<inet_connection_sock>(
+        &tcp_hashinfo.ehash[slot].chain, slot, hash, k,
         [](hlist_nulls_node *n, u32 h) -> inet_connection_sock * {
             auto *sk = by_node(n);
             return sk->sk_hash == h ? sk : nullptr;
         },
-        [](inet_connection_sock *sk) -> refcount & { return sk->sk_refcnt; }, &examined);
-    if (!r.sk)
-        r.tw = lookup_chain<inet_timewait_sock>(
-            &head->twchain, slot, hash, k,
-            [](hlist_nulls_node *n, u32 h) -> inet_timewait_sock * {
-                auto *tw = tw_by_node(n);
-                return tw->tw_hash == h ? tw : nullptr;
-            },
-            [](inet_timewait_sock *tw) -> refcount & { return tw->tw_refcnt; }, &examined);
+        [](inet_connection_sock *sk) -> refcount & { return sk->sk_refcnt; }, examined);
+}
+
+static inet_timewait_sock *lookup_time_wait(const segment_key &k, u32 hash, u32 *examined)
+{
+    u32 slot = hash & tcp_hashinfo.ehash_mask;
+    return lookup_chain<inet_timewait_sock>(
+        &tcp_hashinfo.ehash[slot].twchain, slot, hash, k,
+        [](hlist_nulls_node *n, u32 h) -> inet_timewait_sock * {
+            auto *tw = tw_by_node(n);
+            return tw->tw_hash == h ? tw : nullptr;
+        },
+        [](inet_timewait_sock *tw) -> refcount & { return tw->tw_refcnt; }, examined);
+}
+
+static void count_lookup(u32 examined)
+{
     tcp_hashinfo.lookups.inc();
     tcp_hashinfo.examined.add(examined);
+}
+
+sock *inet_lookup_connection(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif)
+{
+    segment_key k{saddr, daddr, sport, hnum, dif};
+    u32 examined = 0;
+    sock *sk = lookup_connection(k, inet_ehashfn(daddr, hnum, saddr, sport), &examined);
+    count_lookup(examined);
+    return sk;
+}
+
+inet_lookup_result __inet_lookup_established(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif)
+{
+    segment_key k{saddr, daddr, sport, hnum, dif};
+    u32 hash = inet_ehashfn(daddr, hnum, saddr, sport);
+    u32 examined = 0;
+    inet_lookup_result r;
+    r.sk = lookup_connection(k, hash, &examined);
+    if (!r.sk)
+        r.tw = lookup_time_wait(k, hash, &examined);
+    count_lookup(examined);
     return r;
 }
 

@@ -21,6 +21,7 @@ static const net_protocol tcp_protocol = {
     .err_handler = tcp_v4_err,
     .name = "tcp_v4_rcv",
     .no_policy = true,
+    .early_demux = tcp_v4_early_demux,
 };
 
 static const net_proto_family inet_family_ops = {

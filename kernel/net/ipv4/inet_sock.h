@@ -15,6 +15,7 @@ struct inet_sock : sock {
        hdrincl = 0, mc_ttl = 1, mc_loop = 1, mc_all = 1, min_ttl = 0;
     u32 cmsg_flags = 0; // IP_CMSG_*
     u32 mc_index = 0;
+    u32 rx_dst_ifindex = 0; // device that sk_rx_dst holds for
     be32 mc_addr{};
     ip_options *inet_opt = nullptr; // IP_OPTIONS
     struct ip_mc_socklist *mc_list = nullptr;

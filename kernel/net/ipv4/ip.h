@@ -82,12 +82,15 @@ inline inet_skb_parm *IPCB(sk_buff *skb)
 
 // --- Protocol table ------------------------------------------------------------------------------
 /// An L4 protocol: handler takes over the skb (data at the L4 header), returns 0. err_handler: ICMP
-/// error `info` about the quoted header at skb->data. [S]
+/// error `info` about the quoted header at skb->data. early_demux (may be null): find the socket, and
+/// with it perhaps the route, before the route is looked up; the packet stays the caller's, its header
+/// may have moved. [S]
 struct net_protocol {
     int (*handler)(sk_buff *skb);
     void (*err_handler)(sk_buff *skb, u32 info);
     const char *name; // for the inet_protos dump: "udp_rcv"
     bool no_policy;
+    void (*early_demux)(sk_buff *skb) = nullptr;
 };
 constexpr unsigned MAX_INET_PROTOS = 256;
 extern const net_protocol *inet_protos[MAX_INET_PROTOS];
@@ -100,6 +103,7 @@ extern bool (*raw_local_deliver_hook)(sk_buff *skb, u8 protocol);
 extern void (*raw_icmp_error_hook)(sk_buff *skb, u8 protocol, u32 info);
 
 // --- Input ---------------------------------------------------------------------------------------
+extern int sysctl_ip_early_demux;
 int ip_rcv(sk_buff *skb, net_device *dev, packet_type *pt, net_device *orig_dev);
 int ip_local_deliver(sk_buff *skb);
 int ip_forward(sk_buff *skb);
@@ -126,7 +130,6 @@ struct rtable : dst_entry {
     be32 rt_src{};     // preferred source (output)
     be32 rt_dst{};
     u32 rt_iif = 0;
-    u32 genid = 0; // routing generation it was made in
 };
 inline rtable *skb_rtable(const sk_buff *skb)
 {
@@ -151,7 +154,6 @@ u8 inet_addr_type(be32 addr);
 be32 inet_select_addr(net_device *dev, be32 dst, u8 scope);
 /// Routes in cached dst entries are old from now on.
 void rt_cache_flush();
-bool rt_is_expired(const rtable *rt);
 /// Next hop.
 inline be32 rt_nexthop(const rtable *rt, be32 daddr)
 {

@@ -11,6 +11,7 @@
 #include "trace/trace.h"
 
 constinit percpu<net_mibs> net_mib;
+int sysctl_ip_early_demux = 1;
 bool (*raw_local_deliver_hook)(sk_buff *skb, u8 protocol);
 
 constinit packet_type ip_packet_type;
@@ -58,9 +59,23 @@ int ip_local_deliver(sk_buff *skb)
     return ip_local_deliver_finish(skb);
 }
 
-/// Route, options, counters of the kind of destination.
+/// Let the protocol find the packet's socket, and the route of the socket's last packet with it. A fragment's ports are not
+/// its own.
+static void ip_early_demux(sk_buff *skb)
+{
+    const iphdr *iph = ip_hdr(skb);
+    if (iph->frag_off & (IP_MF | IP_OFFSET))
+        return;
+    const net_protocol *p = rcu_dereference(inet_protos[iph->protocol]);
+    if (p && p->early_demux)
+        p->early_demux(skb);
+}
+
+/// Route, options, counters of the kind of destination. RCU.
 static int ip_rcv_finish(sk_buff *skb)
 {
+    if (read_once(sysctl_ip_early_demux) && !skb->dst && !skb->sk)
+        ip_early_demux(skb);
     const iphdr *iph = ip_hdr(skb);
     if (likely(!skb->dst)) {
         if (int err = ip_route_input(skb, iph->daddr, iph->saddr, iph->tos, skb->dev)) {
@@ -171,6 +186,7 @@ int ip_forward(sk_buff *skb)
         kfree_skb_reason(skb, "nomem");
         return NET_RX_DROP;
     }
+    skb_orphan(skb); // early demux: a socket of ours may still have the address
     iphdr *iph = ip_hdr(skb);
     iph->ttl--;
     iph->check = be16{};

@@ -8,7 +8,6 @@
 #include "lib/printk.h"
 #include "mm/slab.h"
 
-std::atomic<u32> rt_genid{1};
 constinit percpu<rt_cache_stat> rt_cache_stats;
 constinit percpu<rt_slots> rt_recent;
 static kmem_cache *ip_dst_cache;
@@ -20,7 +19,7 @@ static void rt_destroy(dst_entry *d)
     kmem_cache_delete(ip_dst_cache, static_cast<rtable *>(d));
 }
 
-rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type)
+rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type, u32 genid)
 {
     auto *rt = kmem_cache_new<rtable>(ip_dst_cache, GFP_ATOMIC);
     if (!rt)
@@ -30,37 +29,29 @@ rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type)
     rt->destroy = rt_destroy;
     rt->rt_flags = flags;
     rt->rt_type = type;
-    rt->genid = rt_genid.load(std::memory_order_relaxed);
+    rt->genid = genid;
     return rt;
-}
-
-static void drop_cached(rtable *old)
-{
-    if (old) {
-        old->obsolete.store(1);
-        dst_release(old);
-    }
 }
 
 bool rt_cache_install(std::atomic<rtable *> &where, rtable *rt)
 {
     rtable *old = where.load(std::memory_order_acquire);
-    if (old && !rt_is_expired(old))
+    if (old && dst_check(old))
         return false;
     dst_hold(rt);
     if (!where.compare_exchange_strong(old, rt, std::memory_order_acq_rel)) {
         dst_release(rt);
         return false;
     }
-    drop_cached(old);
+    dst_release(old);
     return true;
 }
 
 void fib_info_release_rt(fib_info *fi)
 {
-    drop_cached(fi->nh_rth_input.exchange(nullptr));
+    dst_release(fi->nh_rth_input.exchange(nullptr));
     for (auto &o : fi->nh_rth_output)
-        drop_cached(o.exchange(nullptr));
+        dst_release(o.exchange(nullptr));
 }
 
 void rt_cache_flush()
@@ -68,11 +59,6 @@ void rt_cache_flush()
     // 0 marks an empty slot.
     if (rt_genid.fetch_add(1) + 1 == 0)
         rt_genid.fetch_add(1);
-}
-
-bool rt_is_expired(const rtable *rt)
-{
-    return rt->genid != rt_genid.load(std::memory_order_relaxed);
 }
 
 u8 inet_addr_type(be32 addr)
@@ -140,7 +126,7 @@ rtable *rt_find_exception(be32 daddr)
 /// A route like `model` with its own path MTU.
 static rtable *rt_with_mtu(const rtable *model, u32 mtu)
 {
-    rtable *rt = rt_dst_alloc(model->dev, model->rt_flags, model->rt_type);
+    rtable *rt = rt_dst_alloc(model->dev, model->rt_flags, model->rt_type, model->genid);
     if (!rt)
         return nullptr;
     rt->input = model->input;

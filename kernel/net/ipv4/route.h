@@ -12,9 +12,6 @@ struct rt_cache_stat {
 };
 extern constinit percpu<rt_cache_stat> rt_cache_stats;
 
-/// Generation of addresses and routes: what was looked up in an older one is void.
-extern std::atomic<u32> rt_genid;
-
 /// A recent look-up of this CPU. Written with BHs off on its own CPU, so that a reader in process
 /// context on that CPU is disturbed only by whole writes in softirq. Holds no reference: while
 /// `genid` is the current one, the tables hold it.
@@ -46,14 +43,11 @@ inline rtable *rt_slot_match(const rt_slot &s, be32 daddr, be32 saddr, u32 ifind
     // period.
     return read_once(s.rt) == rt && rt->refcnt.get_unless_zero() ? rt : nullptr;
 }
-/// A next hop's cached route with a reference if it is of this generation.
-inline rtable *rt_cached(const std::atomic<rtable *> &slot)
+/// A cached route with a reference if it is of the generation in which the look-up began.
+inline rtable *rt_cached(const std::atomic<rtable *> &slot, u32 genid)
 {
     rtable *rt = slot.load(std::memory_order_acquire);
-    return rt && rt->genid == rt_genid.load(std::memory_order_relaxed) &&
-                   rt->refcnt.get_unless_zero()
-               ? rt
-               : nullptr;
+    return rt && rt->genid == genid && rt->refcnt.get_unless_zero() ? rt : nullptr;
 }
 /// BH off.
 inline void rt_slot_set(rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 genid, rtable *rt,
@@ -70,8 +64,9 @@ inline void rt_slot_set(rt_slot &s, be32 daddr, be32 saddr, u32 ifindex, u32 gen
     write_once(s.genid, genid);
 }
 
-/// New rtable over dev with one reference; null: no memory.
-rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type);
+/// New rtable over dev with one reference; null: no memory. genid: generation in which its look-up began, so that a change
+/// meanwhile makes it void.
+rtable *rt_dst_alloc(net_device *dev, u32 flags, u8 type, u32 genid);
 /// Install `rt` as a next hop's cached route, with a reference of the cache's own, unless another
 /// CPU was faster (false). Releases what was there.
 bool rt_cache_install(std::atomic<rtable *> &where, rtable *rt);

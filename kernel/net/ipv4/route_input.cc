@@ -7,24 +7,47 @@
 #include "net/ipv4/route.h"
 
 /// Routes that depend on nothing but their kind; made at boot, never freed.
-static rtable *rt_in_local, *rt_in_broadcast, *rt_in_multicast, *rt_in_unreach_host,
-    *rt_in_unreach_net, *rt_in_prohibit;
+static rtable *rt_in_broadcast, *rt_in_multicast, *rt_in_unreach_host, *rt_in_unreach_net,
+    *rt_in_prohibit;
+/// The route of packets for us. Sockets remember it (sk_rx_dst), so each generation has its own.
+static std::atomic<rtable *> rt_in_local;
+
+/// Null: no memory.
+static rtable *new_input(u8 type, u32 flags, int (*input)(sk_buff *), u32 genid)
+{
+    rtable *rt = rt_dst_alloc(loopback_dev, flags, type, genid);
+    if (!rt)
+        return nullptr;
+    rt->input = input;
+    rt->output = ip_error;
+    rt->rt_is_input = true;
+    return rt;
+}
 
 static rtable *make_input(u8 type, u32 flags, int (*input)(sk_buff *), int err)
 {
-    rtable *rt = rt_dst_alloc(loopback_dev, flags, type);
+    rtable *rt = new_input(type, flags, input, 0);
     if (!rt)
         panic("no memory for the input routes");
-    rt->input = input;
-    rt->output = ip_error;
     rt->error = err;
-    rt->rt_is_input = true;
+    return rt;
+}
+
+/// A reference on the route of packets for us, of the generation in which the look-up began; null: no memory. *cached: the
+/// generation holds it.
+static rtable *local_input(u32 genid, bool *cached)
+{
+    *cached = true;
+    if (rtable *rt = rt_cached(rt_in_local, genid))
+        return rt;
+    rtable *rt = new_input(RTN_LOCAL, RTCF_LOCAL, ip_local_deliver, genid);
+    if (rt)
+        *cached = rt_cache_install(rt_in_local, rt);
     return rt;
 }
 
 void rt_input_init()
 {
-    rt_in_local = make_input(RTN_LOCAL, RTCF_LOCAL, ip_local_deliver, 0);
     rt_in_broadcast = make_input(RTN_BROADCAST, RTCF_BROADCAST | RTCF_LOCAL, ip_local_deliver, 0);
     rt_in_multicast = make_input(RTN_MULTICAST, RTCF_MULTICAST | RTCF_LOCAL, ip_local_deliver, 0);
     rt_in_unreach_host = make_input(RTN_UNREACHABLE, 0, ip_error, EHOSTUNREACH);
@@ -83,9 +106,7 @@ static int fib_validate_source(be32 saddr, const net_device *dev, const in_devic
         return 0;
     if (fib_lookup(saddr, 0, &res))
         return -EXDEV;
-    if (res.fi->nh_dev == dev || rpf == 2) // 2: loose, any way back will do
-        return 0;
-    return fib_lookup(saddr, dev->ifindex, &res) == 0 ? 0 : -EXDEV;
+    return res.fi->nh_dev == dev || rpf == 2 ? 0 : -EXDEV; // 2: loose, any way back will do
 }
 
 /// Whether the addresses may appear in a packet from this wire at all. 0 or -EINVAL; *broadcast:
@@ -112,13 +133,13 @@ static int check_addresses(const sk_buff *skb, const in_device *d, be32 daddr, b
 }
 
 /// Cached route through fi for forwarding; null: no memory. A reference for the caller.
-static rtable *mkroute_input(fib_info *fi, bool *cached)
+static rtable *mkroute_input(fib_info *fi, u32 genid, bool *cached)
 {
-    rtable *rt = rt_cached(fi->nh_rth_input);
+    rtable *rt = rt_cached(fi->nh_rth_input, genid);
     *cached = true;
     if (rt)
         return rt;
-    rt = rt_dst_alloc(fi->nh_dev, 0, RTN_UNICAST);
+    rt = rt_dst_alloc(fi->nh_dev, 0, RTN_UNICAST, genid);
     if (!rt)
         return nullptr;
     rt->input = ip_forward;
@@ -152,9 +173,9 @@ static int check_source_or_martian(const sk_buff *skb, const in_device *d, be32 
     return err;
 }
 
-/// Decide; a reference in *out. *keep: may be remembered for the same addresses.
-static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, rtable **out,
-                      bool *keep)
+/// Decide; a reference in *out. *keep: may be remembered for the same addresses. genid: now, or before.
+static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, u32 genid,
+                      rtable **out, bool *keep)
 {
     bool broadcast = false;
     if (int err = check_addresses(skb, d, daddr, saddr, &broadcast))
@@ -177,9 +198,8 @@ static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, 
     if (res.type == RTN_LOCAL) {
         if (int e = check_source_or_martian(skb, d, daddr, saddr))
             return e;
-        *out = static_cast<rtable *>(dst_hold(rt_in_local));
-        *keep = true;
-        return 0;
+        *out = local_input(genid, keep);
+        return *out ? 0 : -ENOBUFS;
     }
     if (!IN_DEV_FORWARD(d)) {
         *out = static_cast<rtable *>(dst_hold(unreachable(-EHOSTUNREACH)));
@@ -189,7 +209,7 @@ static int input_slow(const sk_buff *skb, in_device *d, be32 daddr, be32 saddr, 
         return martian_destination(skb, d, daddr, saddr);
     if (int e = check_source_or_martian(skb, d, daddr, saddr))
         return e;
-    *out = mkroute_input(res.fi, keep);
+    *out = mkroute_input(res.fi, genid, keep);
     return *out ? 0 : -ENOBUFS;
 }
 
@@ -212,7 +232,7 @@ static int input_multicast(sk_buff *skb, const in_device *d, be32 daddr, be32 sa
 
 int ip_route_input(sk_buff *skb, be32 daddr, be32 saddr, u8, net_device *dev)
 {
-    u32 genid = rt_genid.load(std::memory_order_relaxed);
+    u32 genid = rt_genid.load(std::memory_order_acquire);
     rt_slot &s = rt_recent->input[rt_slot_of(daddr, saddr)];
     if (rtable *rt = rt_slot_match(s, daddr, saddr, dev->ifindex, genid)) {
         skb_dst_set(skb, rt);
@@ -226,7 +246,7 @@ int ip_route_input(sk_buff *skb, be32 daddr, be32 saddr, u8, net_device *dev)
     rt_cache_stats->in_slow_tot++;
     rtable *rt = nullptr;
     bool keep = false;
-    if (int err = input_slow(skb, d, daddr, saddr, &rt, &keep))
+    if (int err = input_slow(skb, d, daddr, saddr, genid, &rt, &keep))
         return err;
     skb_dst_set(skb, rt);
     if (keep && rt_genid.load() == genid) {

@@ -15,26 +15,29 @@ struct out_route {
     u8 type = RTN_UNICAST;
     u32 flags = 0;
     fib_info *fi = nullptr; // cacheable next hop
+    u32 genid = rt_genid.load(std::memory_order_acquire);
 };
+
+be32 gateway_of(const fib_info *fi)
+{
+    return fi && fi->nh_gw && fi->nh_scope == RT_SCOPE_LINK ? fi->nh_gw : be32{};
+}
 
 rtable *new_output_rt(const out_route &o, be32 src)
 {
-    rtable *rt = rt_dst_alloc(o.dev, o.flags, o.type);
+    rtable *rt = rt_dst_alloc(o.dev, o.flags, o.type, o.genid);
     if (!rt)
         return nullptr;
     rt->output = ip_output;
+    rt->rt_gateway = gateway_of(o.fi);
     if (o.flags & RTCF_LOCAL)
         rt->input = ip_local_deliver;
     if ((o.flags & (RTCF_BROADCAST | RTCF_MULTICAST)) && (o.flags & RTCF_LOCAL) &&
         !(o.dev->flags & IFF_LOOPBACK))
         rt->output = ip_mc_output; // a copy comes back to us
-    if (o.fi) {
-        if (o.fi->nh_gw && o.fi->nh_scope == RT_SCOPE_LINK)
-            rt->rt_gateway = o.fi->nh_gw;
-        if (o.fi->fib_mtu) {
-            rt->mtu = o.fi->fib_mtu;
-            rt->expires = ~u64{0} >> 2;
-        }
+    if (o.fi && o.fi->fib_mtu) {
+        rt->mtu = o.fi->fib_mtu;
+        rt->expires = ~u64{0} >> 2;
     }
     rt->rt_src = src;
     return rt;
@@ -68,12 +71,15 @@ result<rtable *> mkroute_output(out_route o, const flowi4 &fl)
         return rt;
     }
     if (rtable *rt = rt_find_exception(fl.daddr)) {
-        if (!rt_is_expired(rt) && rt->dev == o.dev)
+        // What was learned about a path holds while it begins in the same way.
+        if (rt->dev == o.dev && rt->rt_gateway == gateway_of(o.fi)) {
+            write_once(rt->genid, o.genid);
             return rt;
+        }
         dst_release(rt);
     }
     std::atomic<rtable *> &slot = o.fi->nh_rth_output[smp_processor_id()];
-    rtable *rt = rt_cached(slot);
+    rtable *rt = rt_cached(slot, o.genid);
     if (rt)
         return rt;
     rt = new_output_rt(o, fl.saddr);
@@ -185,7 +191,7 @@ result<rtable *> output_slow(flowi4 *fl)
 
 result<rtable *> ip_route_output_key(flowi4 *fl)
 {
-    u32 genid = rt_genid.load(std::memory_order_relaxed);
+    u32 genid = rt_genid.load(std::memory_order_acquire);
     be32 daddr = fl->daddr, saddr = fl->saddr;
     rt_slot &s = rt_recent->output[rt_slot_of(daddr, saddr)];
     if (rtable *rt = rt_slot_match(s, daddr, saddr, fl->oif, genid)) {

@@ -52,11 +52,12 @@ void ip_forward_show(seq_file *m)
     seq_printf(m, "%d\n", ipv4_devconf_all.forwarding);
 }
 
+/// What is remembered of look-ups depends on these.
 void conf_file(const char *dev, const char *name, int *value, int hi)
 {
     char path[64];
     snprintf(path, sizeof(path), "net/ipv4/conf/%s/%s", dev, name);
-    sysctl_create_int(path, value, 0, hi);
+    sysctl_create_int(path, value, 0, hi, rt_cache_flush);
 }
 
 void neigh_file(const char *dev, const char *name, int *value, int lo, int hi)
@@ -84,6 +85,7 @@ void sysctl_net_ipv4_init()
     sysctl_create_int("net/ipv4/ip_default_ttl", &sysctl_ip_default_ttl, 1, 255);
     sysctl_create_int("net/ipv4/ip_nonlocal_bind", &sysctl_ip_nonlocal_bind, 0, int_max);
     sysctl_create_int("net/ipv4/ip_no_pmtu_disc", &sysctl_ip_no_pmtu_disc, 0, int_max);
+    sysctl_create_int("net/ipv4/ip_early_demux", &sysctl_ip_early_demux, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_high_thresh", &sysctl_ipfrag_high_thresh, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_low_thresh", &sysctl_ipfrag_low_thresh, 0, int_max);
     sysctl_create_int("net/ipv4/ipfrag_time", &sysctl_ipfrag_time, 1, 3600);

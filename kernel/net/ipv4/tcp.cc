@@ -316,6 +316,7 @@ result<void> tcp_disconnect(sock *sk, u32)
     sock_reset_flag(sk, SOCK_DONE);
     forget_connection(tp);
     sk_dst_reset(sk);
+    sk_rx_dst_reset(sk);
     sk->sk_error_report(sk);
     return {};
 }

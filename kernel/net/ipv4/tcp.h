@@ -258,7 +258,10 @@ extern std::atomic<int> tcp_memory_pressure, tcp_orphan_count, tcp_sockets_alloc
 void sysctl_tcp_init();
 
 // --- tcp_ipv4*.cc -------------------------------------------------------------------------------------------------------
-int tcp_v4_rcv(sk_buff *skb);            // handler in inet_protos. [S]
+int tcp_v4_rcv(sk_buff *skb); // handler in inet_protos. [S]
+/// Before routing: a segment of a connection gets its socket (referenced, sock_edemux drops it), and the route of the
+/// connection's last segment while that holds, by the same device. Not of listeners or TIME_WAIT. [S] RCU
+void tcp_v4_early_demux(sk_buff *skb);
 void tcp_v4_err(sk_buff *skb, u32 info); // ICMP about a segment of ours. [S]
 /// ICMP said that the path's MTU shrank to mtu_info: route, MSS, retransmission. Socket lock held.
 void tcp_v4_mtu_reduced(sock *sk);

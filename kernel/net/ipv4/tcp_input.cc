@@ -290,6 +290,7 @@ static int fast_data(sock *sk, sk_buff *skb, u32 hlen)
             store_ts_recent(tp);
         tcp_rcv_rtt_measure_ts(sk, skb);
         NET_INC_STATS(LINUX_MIB_TCPHPHits);
+        skb_dst_drop(skb);
         eaten = tcp_queue_rcv(sk, skb, hlen);
     }
     tcp_event_data_recv(sk, skb);

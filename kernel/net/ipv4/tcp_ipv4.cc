@@ -148,6 +148,22 @@ static const tcphdr *tcp_v4_check_header(sk_buff *skb)
     return 0;
 }
 
+/// Remember the route by which a segment came, for tcp_v4_early_demux(). slock, nobody owns sk. What came
+/// over lo brings its route along; a listener's segments come from anywhere. Linux inet_sk_rx_dst_set.
+static void tcp_rx_dst_set(sock *sk, const sk_buff *skb)
+{
+    inet_sock *inet = inet_sk(sk);
+    u32 iif = TCP_SKB_CB(skb)->iif;
+    const rtable *rt = skb_rtable(skb);
+    if ((rt == sk->sk_rx_dst && iif == inet->rx_dst_ifindex) || !rt || !rt->rt_is_input ||
+        sk->sk_state == TCP_LISTEN) [[likely]]
+        return;
+    dst_entry *d = skb_dst_get(skb), *old = sk->sk_rx_dst;
+    write_once(inet->rx_dst_ifindex, iif); // whoever sees the route sees its device
+    rcu_assign_pointer(sk->sk_rx_dst, d);
+    dst_release(old);
+}
+
 /// Under the socket's lock: process, leave it to the sleeping reader, or to the owner. Takes skb and the reference.
 static int tcp_v4_deliver(sock *sk, sk_buff *skb)
 {
@@ -166,6 +182,7 @@ static int tcp_v4_deliver(sock *sk, sk_buff *skb)
     skb->dev = nullptr; // may go away while the segment waits
     bh_lock_sock(sk);
     if (!sock_owned_by_user(sk)) {
+        tcp_rx_dst_set(sk, skb);
         if (!tcp_prequeue(sk, skb))
             rc = tcp_v4_do_rcv(sk, skb);
     } else if (!sk_add_backlog(sk, skb, static_cast<unsigned>(sk->sk_rcvbuf + sk->sk_sndbuf)))
@@ -212,6 +229,41 @@ static int tcp_v4_deliver(sock *sk, sk_buff *skb)
     return nullptr;
 }
 
+void tcp_v4_early_demux(sk_buff *skb)
+{
+    u32 offset = static_cast<u32>(skb_transport_offset(skb));
+    if (skb->pkt_type != PACKET_HOST || !pskb_may_pull(skb, offset + sizeof(tcphdr)))
+        return;
+    const tcphdr *th = tcp_hdr(skb);
+    const iphdr *iph = ip_hdr(skb);
+    if (th->doff < sizeof(tcphdr) / 4)
+        return;
+    u32 iif = skb->dev->ifindex;
+    sock *sk = inet_lookup_connection(iph->saddr, th->source, iph->daddr, ntohs(th->dest), iif);
+    if (!sk)
+        return;
+    skb->sk = sk;
+    skb->destructor = sock_edemux;
+    dst_entry *d = rcu_dereference(sk->sk_rx_dst);
+    if (d && dst_check(d) && read_once(inet_sk(sk)->rx_dst_ifindex) == iif)
+        skb_dst_set_noref(skb, d);
+}
+
+/// The socket of a segment, referenced: early demux may have found it. Linux __inet_lookup_skb.
+static inet_lookup_result tcp_v4_lookup_skb(sk_buff *skb)
+{
+    inet_lookup_result r;
+    r.sk = skb_steal_sock(skb);
+    if (r.sk)
+        return r;
+    const tcphdr *th = tcp_hdr(skb);
+    const iphdr *iph = ip_hdr(skb);
+    rcu_read_lock();
+    r = __inet_lookup(iph->saddr, th->source, iph->daddr, ntohs(th->dest), TCP_SKB_CB(skb)->iif);
+    rcu_read_unlock();
+    return r;
+}
+
 int tcp_v4_rcv(sk_buff *skb)
 {
     const tcphdr *th = tcp_v4_check_header(skb);
@@ -221,10 +273,7 @@ int tcp_v4_rcv(sk_buff *skb)
     const iphdr *iph = ip_hdr(skb);
     trace(trace_event::tcp_v4_rcv, skb->trace_id, skb->len, iph->saddr.raw, iph->daddr.raw,
           ntohs(th->source), ntohs(th->dest));
-    rcu_read_lock();
-    inet_lookup_result r =
-        __inet_lookup(iph->saddr, th->source, iph->daddr, ntohs(th->dest), TCP_SKB_CB(skb)->iif);
-    rcu_read_unlock();
+    inet_lookup_result r = tcp_v4_lookup_skb(skb);
     if (r.tw) {
         r.sk = tcp_v4_time_wait(r.tw, skb);
         if (!r.sk)

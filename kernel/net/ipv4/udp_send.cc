@@ -252,14 +252,11 @@ static result<rtable *> udp_send_route(sock *sk, udp_send_state *st)
 {
     flowi4 &fl = st->fl;
     if (st->connected) {
-        auto *rt = static_cast<rtable *>(sk_dst_check(sk));
-        if (rt && !rt_is_expired(rt)) [[likely]] {
+        if (auto *rt = static_cast<rtable *>(sk_dst_check(sk))) [[likely]] {
             if (!fl.saddr)
                 fl.saddr = rt->rt_src;
             return rt;
         }
-        if (rt)
-            dst_release(rt);
     }
     auto r = ip_route_output_key(&fl);
     if (!r) {
