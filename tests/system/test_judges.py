@@ -67,8 +67,29 @@ def tap(name, result):
     return found
 
 
-def judge_nolibc(kind, directory):
-    """nolibc-test as process 1."""
+def tried(kind, name, units, attempt):
+    """({case: passed}, what was said, trouble of the kernel) of attempt(units), which judges some units and returns ({unit: {case:
+    passed}}, the units that came to no end, what was said, trouble). A unit that came to no end or has a failure that counts is tried
+    once more, from another boot, and what passes once passes: for programs that race by their own text (ash-psubst/bash_procsub reads a
+    file without waiting for the tee that is to write it) or that give a slow machine too little time. What the kernel complained of in
+    either try counts."""
+    held = [] if kind == "linux" else listing(name).read_text().splitlines()
+    found, text, trouble = {}, "", []
+    for _ in range(2):
+        verdicts, endless, said_now, complaints = attempt(units) if units else ({}, [], "", [])
+        trouble += complaints
+        text += said_now
+        for verdict in verdicts.values():
+            found.update({case: ok or found.get(case, False) for case, ok in verdict.items()})
+        units = [unit for unit in units if unit in endless
+                 or any(not ok and (kind == "linux" or case in held and not excused(name, case)) for case, ok in verdicts[unit].items())]
+        if units:
+            print(f"{name}: not everything passes in {[getattr(unit, 'name', unit) for unit in units]}")
+    return found, text, trouble
+
+
+def run_nolibc(kind):
+    """One boot with nolibc-test as process 1, as `attempt` of tried()."""
     machine = machine_for(kind, paths.JUDGES / "nolibc.cpio", memory="512M")
     machine = Machine(**{**machine.__dict__, "append": "quiet loglevel=1 panic=-1"})
     boot = Boot(machine, [])
@@ -80,30 +101,28 @@ def judge_nolibc(kind, directory):
         elif match := re.search(r"^(\d+) (\S+) .*\[ *(OK|FAIL|SKIPPED) *\]\s*$", line):
             if match.group(3) != "SKIPPED":
                 found[f"{part} {match.group(1)} {match.group(2)}"] = match.group(3) == "OK"
-    return found, boot.text, PANIC.findall(boot.text)
+    endless = [] if "Total number of errors" in boot.text else ["nolibc"]
+    return {"nolibc": found}, endless, boot.text, PANIC.findall(boot.text)
 
 
-def in_guest(kind, directory, name, cases, read, tries=1):
-    """Cases by caserunner; `read` turns each Result into {case: passed}. With tries=2 a case with a failure that counts runs once more in
-    another boot, and what passes once passes: for programs that race by their own text (ash-psubst/bash_procsub reads a file without
-    waiting for the tee that is to write it) or that give a slow machine too little time."""
+def judge_nolibc(kind, directory):
+    """nolibc-test, a whole."""
+    del directory
+    return tried(kind, "nolibc", ["nolibc"], lambda units: run_nolibc(kind))
+
+
+def in_guest(kind, directory, name, cases, read):
+    """Cases by caserunner; `read` turns each Result into {case: passed}."""
     base = test_path(name, directory)
-    held = [] if kind == "linux" else listing(name).read_text().splitlines()
-    found, text, trouble = {}, "", []
-    for _ in range(tries):
+
+    def attempt(some):
         # Softnet has IPv4 only: what a test would try with IPv6, it is not to try on Linux either
-        results, complaints = run_cases(kind, base, cases, memory="1G", append="ipv6.disable=1") if cases else ({}, [])
-        trouble += complaints
-        text += "".join(f"=== {case.name}\n{results[case.name]}\n" for case in cases)
-        said_of = {case.name: read(case.name, results[case.name]) for case in cases}
-        for verdicts in said_of.values():
-            found.update({key: ok or found.get(key, False) for key, ok in verdicts.items()})
-        cases = [case for case in cases if results[case.name].end in ("timeout", "died")
-                 or any(not ok and (kind == "linux" or key in held and not excused(name, key))
-                        for key, ok in said_of[case.name].items())]
-    if cases:
-        print(f"{name}: not everything passes in {[case.name for case in cases]}")
-    return found, text, trouble
+        results, trouble = run_cases(kind, base, some, memory="1G", append="ipv6.disable=1")
+        text = "".join(f"=== {case.name}\n{results[case.name]}\n" for case in some)
+        endless = [case for case in some if results[case.name].end in ("timeout", "died")]
+        return {case: read(case.name, results[case.name]) for case in some}, endless, text, trouble
+
+    return tried(kind, name, cases, attempt)
 
 
 def selftests(kind, directory, name, table):
@@ -126,7 +145,7 @@ def judge_kselftest_timed(kind, directory):
 def judge_ash(kind, directory):
     """busybox's ash tests, a directory at a time."""
     cases = [Case(name, ("/bin/busybox", "sh", "/judge/ash_judge.sh", name), 900) for name in ASH]
-    return in_guest(kind, directory, "ash", cases, lambda name, result: said(result.output), tries=2)
+    return in_guest(kind, directory, "ash", cases, lambda name, result: said(result.output))
 
 
 def python_tests(kind, directory, name):
@@ -134,7 +153,7 @@ def python_tests(kind, directory, name):
     lines = [line for line in (JUDGES / f"{name}.txt").read_text().splitlines() if line and not line.startswith("#")]
     cases = [Case(line.split()[0], ("/bin/busybox", "sh", "-c", f"{LOOPBACK} python3 /judge/pyjudge.py {line}"), 600) for line in lines]
     return in_guest(kind, directory, name, cases,
-                    lambda case, result: said(result.output) | {f"{case} exit": result.end == "exit 0"}, tries=2)
+                    lambda case, result: said(result.output) | {f"{case} exit": result.end == "exit 0"})
 
 
 def judge_python(kind, directory):
@@ -151,11 +170,18 @@ def judge_memcached(kind, directory):
     """memcached's tests, in perl: each starts the server with options of its own and talks to it over AF_UNIX or lo. A file counts as
     a whole (perl ends with the number of failures): names and number of its checks depend on chance."""
     cases = [Case(name, ("/bin/busybox", "sh", "-c", f"cd /memcached; {LOOPBACK} perl t/{name}.t"), 600) for name in MEMCACHED]
-    return in_guest(kind, directory, "memcached", cases, lambda name, result: {name: result.end == "exit 0"}, tries=2)
+    return in_guest(kind, directory, "memcached", cases, lambda name, result: {name: result.end == "exit 0"})
+
+
+def judge_redis(kind, directory):
+    """Redis's own suite, run on this machine against its server in the guest."""
+    redis_suite.prepare(directory, kind)
+    units, left_out = redis_suite.listed()
+    return tried(kind, "redis", units, lambda some: redis_suite.run(kind, directory, some, left_out))
 
 
 ALL = {"nolibc": judge_nolibc, "kselftest": judge_kselftest, "kselftest_timed": judge_kselftest_timed, "ash": judge_ash,
-       "python": judge_python, "python_timed": judge_python_timed, "redis": redis_suite.run, "memcached": judge_memcached}
+       "python": judge_python, "python_timed": judge_python_timed, "redis": judge_redis, "memcached": judge_memcached}
 # Those whose verdict a run must bear out. The others are run by name (-k kselftest_timed): they are for a calm machine.
 HELD = ("nolibc", "kselftest", "ash", "redis", "python", "memcached")
 
