@@ -100,8 +100,6 @@ result<void> copy_signal(u64 flags, task_struct *t)
     spin_guard<irqsave> g{mine->lock};
     memcpy(s->rlim, mine->rlim, sizeof(s->rlim));
     s->oom_score_adj = mine->oom_score_adj;
-    s->pgrp = mine->pgrp;
-    s->session = mine->session;
     s->has_child_subreaper = mine->has_child_subreaper || mine->child_subreaper;
     s->dumpable = mine->dumpable;
     s->owner = t;
@@ -175,7 +173,7 @@ bool too_many_processes(const task_struct *t)
 }
 
 /// Enter the child into the lists, all at once: nobody finds one that is given up again. A process that is to end gets no child
-/// any more.
+/// any more. Who has a signal to take takes that first, then forks again: one for the whole group must not miss the child.
 result<void> join(u64 flags, task_struct *t)
 {
     task_struct *me = current();
@@ -185,14 +183,19 @@ result<void> join(u64 flags, task_struct *t)
     spin_guard<plain> l{s->lock};
     if (me->signal->group_exit || me->signal->group_exec)
         return error{EAGAIN};
+    if (signal_pending())
+        return error{ERESTARTNOINTR};
     t->group_leader = thread ? me->group_leader : t;
     t->tgid = thread ? me->tgid : 0;
     task_struct *parent =
         thread || (flags & CLONE_PARENT) ? me->group_leader->parent : me->group_leader;
     TRY_VOID(task_publish_locked(t, thread ? nullptr : parent));
     t->parent = parent;
-    if (!thread)
-        s->tty = me->signal->tty; // under tasklist_lock: a hangup clears all or none
+    if (!thread) { // under tasklist_lock: setpgid() and a hangup concern all or none
+        s->pgrp = me->signal->pgrp;
+        s->session = me->signal->session;
+        s->tty = me->signal->tty;
+    }
     s->threads.push_back(*t);
     s->nr_threads++;
     s->live.fetch_add(1, std::memory_order_relaxed);

@@ -219,6 +219,49 @@ static void check_orphan(void)
     close(fds[1]);
 }
 
+static volatile sig_atomic_t told;
+static void on_told(int sig)
+{
+    told = sig;
+}
+
+/// Forks until told not to; each child ends when it is told, or was before it was born.
+static void fork_until_told(void)
+{
+    int children = 0;
+    signal(SIGUSR1, on_told);
+    setpgid(0, 0);
+    alarm(PATIENCE_MS / 1000);
+    for (; !told && children < 100; children++) {
+        pid_t child = (pid_t)syscall(SYS_fork); // libc's blocks the signal meanwhile
+        while (!child && !told)
+            sleep_ms(1);
+        if (child <= 0)
+            _exit(child < 0);
+    }
+    while (wait(NULL) > 0)
+        children--;
+    _exit(children != 0);
+}
+
+/// A signal for a group misses no child that is just being made.
+static void check_group_signal(void)
+{
+    int good = 1;
+    for (int i = 0; i < 20 && good; i++) {
+        pid_t leader = fork();
+        if (!leader)
+            fork_until_told();
+        while (getpgid(leader) != leader)
+            sleep_ms(1);
+        sleep_ms(i);
+        kill(-leader, SIGUSR1);
+        good &= wait_status(leader) == 0;
+        kill(-leader, SIGKILL);
+    }
+    check("a signal for a group reaches its newest child", good, "missed");
+}
+
 static void check_many(void)
 {
     enum { MANY = 200 };
@@ -307,6 +350,7 @@ int main(int argc, char **argv)
     check_groups();
     check_stop();
     check_orphan();
+    check_group_signal();
     check_many();
     check_facts();
     printf("proc_process: %d failed\n", failures);
