@@ -184,6 +184,7 @@ void tty_vhangup(tty_struct *t)
         t->session = t->pgrp = 0;
         write_once(t->hangups, t->hangups + 1);
     }
+    tty_forget_session(t); // before the signal: who gets it has no terminal any more
     if (task_struct *leader = session ? find_get_task(session) : nullptr) {
         kernel_siginfo info;
         info.code = SI_KERNEL;
@@ -191,7 +192,6 @@ void tty_vhangup(tty_struct *t)
         (void)send_signal_info(leader, SIGCONT, info, true);
         put_task(leader);
     }
-    tty_forget_session(t);
     wake_up_all(&t->read_wait);
     wake_up_all(&t->write_wait);
 }
