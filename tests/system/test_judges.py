@@ -17,7 +17,6 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "differential"))
 
 import redis_suite  # noqa: E402
-from console import PANIC  # noqa: E402
 from sidebyside import Boot, Case, machine_for, run_cases  # noqa: E402
 from softnet import judges, paths  # noqa: E402
 from softnet.cpio import Archive  # noqa: E402
@@ -102,7 +101,7 @@ def run_nolibc(kind):
             if match.group(3) != "SKIPPED":
                 found[f"{part} {match.group(1)} {match.group(2)}"] = match.group(3) == "OK"
     endless = [] if "Total number of errors" in boot.text else ["nolibc"]
-    return {"nolibc": found}, endless, boot.text, PANIC.findall(boot.text)
+    return {"nolibc": found}, endless, boot.text, [boot.trouble] if boot.trouble else []
 
 
 def judge_nolibc(kind, directory):

@@ -18,7 +18,7 @@ from .shell import Failed, run, say
 STORE = CACHE / "debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 ROOT_PACKAGES = ["bash", "coreutils", "procps", "python3-minimal", "busybox-static", "dash", "grep", "sed", "mawk", "diffutils", "findutils",
-                 "libc-bin", "hostname"]
+                 "libc-bin", "hostname", "ncurses-base"]
 # What a closure of dependencies brings that nothing here starts: package management and its interpreter, time zones.
 UNWANTED = re.compile(r"^(adduser|dpkg|debconf|cdebconf|perl|tar|tzdata|media-types|mailcap|init-system-helpers|lsb-base|sysvinit-utils|"
                       r"debianutils|libnsl|libtirpc|gcc-\d+-base)")

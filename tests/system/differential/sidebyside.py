@@ -80,7 +80,8 @@ class Boot:
         self.cases = {case.name: case for case in cases}
         self.machine = machine
         self.results = {}
-        self.text = ""
+        self.text = ""  # its end
+        self.trouble = ""  # what the kernel complained of, from its first complaint on
         self.process = subprocess.Popen(machine.command(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
 
@@ -100,6 +101,8 @@ class Boot:
             for line in whole:
                 text = line.decode("utf-8", "replace").replace("\r", "")
                 self.text = self.text[-20000:] + text + "\n"
+                if self.trouble or PANIC.search(text):
+                    self.trouble = (self.trouble + text + "\n")[:1500]
                 yield text
                 deadline = time.monotonic() + self.allowed
 
@@ -145,7 +148,7 @@ def machine_for(kind, initrd, smp=2, memory="1G", append=""):
 
 def run_cases(kind, base, cases, **options):
     """Boot `kind` with the archive at `base` and run the cases, with as many boots as it takes. Returns {name: Result} and the
-    list of lines in which the kernel said that it is in trouble."""
+    list of what Softnet said when it was in trouble."""
     left, results, trouble, crashes = list(cases), {}, [], 0
     while left:
         with tempfile.TemporaryDirectory(prefix="softnet-") as directory:
@@ -153,9 +156,8 @@ def run_cases(kind, base, cases, **options):
             initrd.write_bytes(base.read_bytes() + cases_archive(left))
             boot = Boot(machine_for(kind, initrd, **options), left)
             got = boot.run()
-        found = PANIC.search(boot.text)
-        if found:
-            trouble.append(boot.text[found.start():found.start() + 1500])
+        if boot.trouble and kind != "linux":
+            trouble.append(boot.trouble)
         if not got and kind == "linux" and boot.process.returncode == -signal.SIGSEGV and crashes < 5:
             # QEMU 10.0.2 now and then dies of a freed memory map (address_space_translate_for_iotlb) when one CPU's thread runs while
             # another sizes BARs, which Linux does at boot with its CPUs up. Of Softnet's guests none may.
