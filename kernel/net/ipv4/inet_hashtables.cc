@@ -50,57 +50,46 @@ struct segment_key {
     }
 };
 
+/// What the two kinds of chains hold: the element of a node, its hash, its references.
+struct connection_chain {
+    using element = inet_connection_sock;
+    static element *at(hlist_nulls_node *n) { return by_node(n); }
+    static u32 hash(const element *sk) { return sk->sk_hash; }
+    static refcount &refs(element *sk) { return sk->sk_refcnt; }
+    static void put(element *sk) { sock_put(sk); }
+};
+struct time_wait_chain {
+    using element = inet_timewait_sock;
+    static element *at(hlist_nulls_node *n) { return tw_by_node(n); }
+    static u32 hash(const element *tw) { return tw->tw_hash; }
+    static refcount &refs(element *tw) { return tw->tw_refcnt; }
+    static void put(element *tw) { inet_twsk_put(tw); }
+};
+
 /// Walk one chain for the first element of the key, and reference it; null: none. RCU.
-template <class T, class Item, class Ref>
-static T *lookup_chain(hlist_nulls_head *head, u32 slot, u32 hash, const segment_key &k, Item item,
-                       Ref ref, u32 *examined)
+template <class Chain>
+static Chain::element *lookup_chain(const hlist_nulls_head &head, u32 hash, const segment_key &k,
+                                    u32 *examined)
 {
     for (;;) {
-        auto *n = rcu_dereference(head->first);
+        auto *n = rcu_dereference(head.first);
         bool again = false;
         for (; !is_a_nulls(n); n = rcu_dereference(n->next)) {
-            T *x = item(n, hash);
+            auto *x = Chain::at(n);
             ++*examined;
-            if (!x || !k.matches(x))
+            if (Chain::hash(x) != hash || !k.matches(x))
                 continue;
-            if (!ref(x).get_unless_zero())
+            if (!Chain::refs(x).get_unless_zero())
                 return nullptr; // just ended
             if (k.matches(x)) [[likely]]
                 return x;
             again = true; // it became another connection meanwhile
-            if constexpr (__is_same(T, inet_timewait_sock))
-                inet_twsk_put(x);
-            else
-                sock_put(x);
+            Chain::put(x);
             break;
         }
-        if (!again && get_nulls_value(n) == slot) [[likely]]
+        if (!again && get_nulls_value(n) == (hash & tcp_hashinfo.ehash_mask)) [[likely]]
             return nullptr;
     }
-}
-
-static sock *lookup_connection(const segment_key &k, u32 hash, u32 *examined)
-{
-    u32 slot = hash & tcp_hashinfo.ehash_mask;
-    return lookup_chain<inet_connection_sock>(
-        &tcp_hashinfo.ehash[slot].chain, slot, hash, k,
-        [](hlist_nulls_node *n, u32 h) -> inet_connection_sock * {
-            auto *sk = by_node(n);
-            return sk->sk_hash == h ? sk : nullptr;
-        },
-        [](inet_connection_sock *sk) -> refcount & { return sk->sk_refcnt; }, examined);
-}
-
-static inet_timewait_sock *lookup_time_wait(const segment_key &k, u32 hash, u32 *examined)
-{
-    u32 slot = hash & tcp_hashinfo.ehash_mask;
-    return lookup_chain<inet_timewait_sock>(
-        &tcp_hashinfo.ehash[slot].twchain, slot, hash, k,
-        [](hlist_nulls_node *n, u32 h) -> inet_timewait_sock * {
-            auto *tw = tw_by_node(n);
-            return tw->tw_hash == h ? tw : nullptr;
-        },
-        [](inet_timewait_sock *tw) -> refcount & { return tw->tw_refcnt; }, examined);
 }
 
 static void count_lookup(u32 examined)
@@ -112,8 +101,10 @@ static void count_lookup(u32 examined)
 sock *inet_lookup_connection(be32 saddr, be16 sport, be32 daddr, u16 hnum, u32 dif)
 {
     segment_key k{saddr, daddr, sport, hnum, dif};
+    u32 hash = inet_ehashfn(daddr, hnum, saddr, sport);
     u32 examined = 0;
-    sock *sk = lookup_connection(k, inet_ehashfn(daddr, hnum, saddr, sport), &examined);
+    sock *sk =
+        lookup_chain<connection_chain>(inet_ehash_bucket_of(hash)->chain, hash, k, &examined);
     count_lookup(examined);
     return sk;
 }
@@ -123,10 +114,11 @@ inet_lookup_result __inet_lookup_established(be32 saddr, be16 sport, be32 daddr,
     segment_key k{saddr, daddr, sport, hnum, dif};
     u32 hash = inet_ehashfn(daddr, hnum, saddr, sport);
     u32 examined = 0;
+    const inet_ehash_bucket *b = inet_ehash_bucket_of(hash);
     inet_lookup_result r;
-    r.sk = lookup_connection(k, hash, &examined);
+    r.sk = lookup_chain<connection_chain>(b->chain, hash, k, &examined);
     if (!r.sk)
-        r.tw = lookup_time_wait(k, hash, &examined);
+        r.tw = lookup_chain<time_wait_chain>(b->twchain, hash, k, &examined);
     count_lookup(examined);
     return r;
 }

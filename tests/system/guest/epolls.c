@@ -273,8 +273,7 @@ static int end_waiters(struct waiter *w, int count)
 {
     struct sigaction sa = {.sa_handler = on_signal};
     sigaction(SIGUSR1, &sa, NULL);
-    for (double end = now() + PATIENCE_MS / 1000; !back(w, count) && now() < end;)
-        sleep_ms(1);
+    WAIT_FOR(back(w, count));
     for (int i = 0; i < count; i++)
         wait_until_asleep(w[i].tid);
     int woken = back(w, count);

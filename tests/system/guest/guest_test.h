@@ -75,6 +75,11 @@ static inline void sleep_ms(long ms)
 /// What must happen has so many milliseconds to do so.
 enum { PATIENCE_MS = 60000 };
 
+/// Look at a condition again and again, until it holds or has had its time.
+#define WAIT_FOR(condition)                                                       \
+    for (double end_ = now() + PATIENCE_MS / 1000; !(condition) && now() < end_;) \
+    sleep_ms(5)
+
 /// Start SIGALRM every `ms` (0: stop). Repeated, as the first may come before the call that it is to interrupt.
 static inline void alarm_every_ms(long ms)
 {

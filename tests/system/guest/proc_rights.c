@@ -200,8 +200,7 @@ static void families(void)
             char c = 'r';
             if (write(pipes[1], &c, 1) != 1)
                 _exit(1);
-            for (double end = now() + PATIENCE_MS / 1000; !died && now() < end;)
-                sleep_ms(10);
+            WAIT_FOR(died);
             _exit(died == SIGUSR1 ? 42 : 43);
         }
         char c;
@@ -296,10 +295,8 @@ static void other_memory(void)
         pause();
     }
     struct iovec local = {buffer, sizeof mine}, remote = {mine, sizeof mine};
-    for (double end = now() + PATIENCE_MS / 1000; strcmp(buffer, "of the child.") && now() < end;) {
-        process_vm_readv(child, &local, 1, &remote, 1, 0);
-        sleep_ms(10);
-    }
+    WAIT_FOR(process_vm_readv(child, &local, 1, &remote, 1, 0) > 0 &&
+             !strcmp(buffer, "of the child."));
     check("process_vm_readv", !strcmp(buffer, "of the child.") && !strcmp(mine, "of the parent"),
           buffer);
     struct iovec bad = {(void *)8, 4};

@@ -97,10 +97,7 @@ static void check_futex(void)
     if (!child)
         _exit(futex(shared, FUTEX_WAIT, 0, NULL, NULL, 0) != 0);
     long woken = 0;
-    for (double end = now() + PATIENCE_MS / 1000; !woken && now() < end;) {
-        sleep_ms(5);
-        woken = futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0);
-    }
+    WAIT_FOR((woken = futex(shared, FUTEX_WAKE, 1, NULL, NULL, 0)));
     int status = -1;
     waitpid(child, &status, 0);
     check("shared between processes", woken == 1 && status == 0, "not woken");
@@ -138,8 +135,7 @@ static void check_signal(void)
         sleep_ms(1);
     wait_until_asleep(waiting);
     pthread_kill(t, SIGUSR1);
-    for (double end = now() + PATIENCE_MS / 1000; !handled_by && now() < end;)
-        sleep_ms(5);
+    WAIT_FOR(handled_by);
     check("signal to a thread", pthread_equal(handled_by, t), "another one");
     pthread_kill(t, SIGUSR1);
     pthread_join(t, NULL);

@@ -43,8 +43,7 @@ static void block(int sig, int how)
 /// Wait until `caught` reaches n; false if it does not.
 static int wait_caught(int n)
 {
-    for (double end = now() + PATIENCE_MS / 1000; caught < n && now() < end;)
-        sleep_ms(10);
+    WAIT_FOR(caught >= n);
     return caught >= n;
 }
 
