@@ -68,8 +68,8 @@ struct time_wait_chain {
 
 /// Walk one chain for the first element of the key, and reference it; null: none. RCU.
 template <class Chain>
-static Chain::element *lookup_chain(const hlist_nulls_head &head, u32 hash, const segment_key &k,
-                                    u32 *examined)
+static typename Chain::element *lookup_chain(const hlist_nulls_head &head, u32 hash,
+                                             const segment_key &k, u32 *examined)
 {
     for (;;) {
         auto *n = rcu_dereference(head.first);
